@@ -26,7 +26,7 @@ import orjson
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.control_plane.measured import CheckoutServer
 from tests.kits.eventually import eventually
-from tests.kits.process import QUICK_ELECTION, Process, free_port, kubeconfig
+from tests.kits.process import Process, free_port, kubeconfig
 
 APPS = "/apis/apps/v1/namespaces/default"
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
@@ -87,7 +87,7 @@ class Plane:
         config = self.manager.folder / "kubeconfig"
         config.write_bytes(orjson.dumps(kubeconfig(self.api.url)))
         command = [sys.executable, "-m", "controller_manager", f"--kubeconfig={config}"]
-        command += [f"--secure-port={free_port()}", f"--cert-dir={self.manager.folder}", *QUICK_ELECTION]
+        command += [f"--secure-port={free_port()}", f"--cert-dir={self.manager.folder}"]
         command += ["--controllers=*,-node-lifecycle-controller"]  # the nodes here have no kubelet
         stack.callback(self.manager.stop)
         self.manager.run(command, ready=lambda: self.api.http.get(LEASE).status_code == 200, cwd=checkout)

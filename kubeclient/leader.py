@@ -132,7 +132,6 @@ class LeaderElector:
         self._changed_at = 0.0
         self._valid_until = -math.inf
         self._gauge = IS_LEADER.labels(self._name)
-        self.leading = False
 
     async def run(self, on_started: Callable[[], Awaitable[None]]) -> None:
         """Runs until cancelled, then gives the Lease back. Raises: LeadershipLost; whatever `on_started` raises."""
@@ -140,7 +139,6 @@ class LeaderElector:
         log.info("waiting for leadership", lease=f"{self._namespace}/{self._name}", identity=self.identity)
         while not await self._try():
             await self._clock.sleep(self._timing.retry_period * random.uniform(1.0, 1.0 + JITTER))
-        self.leading = True
         self._gauge.set(1)
         log.info("leading", lease=f"{self._namespace}/{self._name}", identity=self.identity)
         lost = False
@@ -153,7 +151,6 @@ class LeaderElector:
             raise
         finally:
             # The group has ended: nothing of `on_started` runs any more, so another may start at once.
-            self.leading = False
             self._valid_until = -math.inf
             self._gauge.set(0)
             if not lost:

@@ -52,13 +52,17 @@ class Backend:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def split_name(text: str) -> tuple[str, str, str] | None:
-    """ "https:web:8443" -> ("https", "web", "8443"); scheme and port may be missing. None for anything else."""
+def split_name(request: Request, what: str) -> tuple[str, str, str]:
+    """Splits the name in the path: "https:web:8443" -> ("https", "web", "8443"); scheme and port may be missing.
+
+    Raises: BadRequest, which says `what` is named.
+    """
+    text = request.info.name
     parts = text.split(":")
     if len(parts) < 3:
         parts = ["", *parts, ""][:3]
     if len(parts) > 3 or parts[0] not in SCHEMES or not parts[1]:
-        return None
+        raise BadRequest(f'invalid {what} request "{text}"')
     return parts[0], parts[1], parts[2]
 
 

@@ -5,7 +5,6 @@ Source: Kubernetes API reference, "Node", "connect GET requests to proxy of Node
 
 from __future__ import annotations
 
-from apimachinery.errors import BadRequest
 from apiserver.proxy.forward import (
     PROXY_VERBS,
     Backend,
@@ -25,10 +24,7 @@ from kubeapi.core.node import Node
 
 async def proxy(request: Request, store: Store[Node], *, kubelet: KubeletClient) -> Answer:
     """Without a port, or with the kubelet's, to the kubelet."""
-    named = split_name(request.info.name)
-    if named is None:
-        raise BadRequest(f'invalid node request "{request.info.name}"')
-    scheme, name, port = named
+    scheme, name, port = split_name(request, "node")
     location = await kubelet.locate(name)
     path = rest_of_path(request)
     if not port or port == str(location.port):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from apimachinery.errors import BadRequest, ServiceUnavailable
+from apimachinery.errors import ServiceUnavailable
 from apimachinery.model import decode
 from apiserver.proxy.forward import PROXY_VERBS, Backend, check_address, forward, pod_context, rest_of_path, split_name
 from apiserver.registry.store import Store
@@ -19,10 +19,7 @@ from apiserver.subresources._subresource import PROXY_PARAMETERS, Subresource
 
 async def proxy(request: Request, store: Store[Any], *, stores: Stores) -> Answer:
     """The port is a port's name or number of the Service; "" is the port without a name."""
-    named = split_name(request.info.name)
-    if named is None:
-        raise BadRequest(f'invalid service request "{request.info.name}"')
-    scheme, name, port = named
+    scheme, name, port = split_name(request, "service")
     namespace = request.info.namespace
     service = await store.read_object(namespace, name)
     if port.isascii() and port.isdigit():

@@ -14,6 +14,7 @@ from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, OneOf
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from apimachinery.validation import Errors
 from kubeapi.core._workload import (
+    READY,
     WORKLOAD_WIDE,
     check_collisions,
     check_counts,
@@ -192,11 +193,7 @@ RESOURCE = Resource(
     strategy=DeploymentKindStrategy(),
     columns=(
         NAME,
-        Column(
-            "Ready",
-            lambda obj, now: f"{obj.status.readyReplicas or 0}/{obj.spec.replicas}",
-            "The ready pods, of the desired ones.",
-        ),
+        READY,
         Column(
             "Up-to-date", lambda obj, now: obj.status.updatedReplicas or 0, "The pods that have the current template."
         ),

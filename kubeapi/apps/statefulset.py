@@ -10,10 +10,17 @@ from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector, StatusCondition
 from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, Required, to_dict
-from apimachinery.resource import Column, Resource, Scale, Strategy
+from apimachinery.resource import Resource, Scale, Strategy
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors, Path, percent_of
-from kubeapi.core._workload import WORKLOAD_WIDE, check_collisions, check_counts, name_warnings, template_warnings
+from kubeapi.core._workload import (
+    READY,
+    WORKLOAD_WIDE,
+    check_collisions,
+    check_counts,
+    name_warnings,
+    template_warnings,
+)
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.persistentvolumeclaim.resource import class_annotation_warnings
 from kubeapi.core.persistentvolumeclaim.validation import check_claim_spec
@@ -287,11 +294,7 @@ RESOURCE = Resource(
     strategy=StatefulSetStrategy(),
     columns=(
         NAME,
-        Column(
-            "Ready",
-            lambda obj, now: f"{obj.status.readyReplicas or 0}/{obj.spec.replicas}",
-            "The ready pods, of the desired ones.",
-        ),
+        READY,
         AGE,
         *WORKLOAD_WIDE[:2],
     ),

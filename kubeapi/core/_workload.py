@@ -126,6 +126,11 @@ REPLICA_COUNTS = (
     Column("Current", lambda obj, now: obj.status.replicas, "The number of pods.", "integer"),
     Column("Ready", lambda obj, now: obj.status.readyReplicas or 0, "The ready pods.", "integer"),
 )
+READY = Column(
+    "Ready",
+    lambda obj, now: f"{obj.status.readyReplicas or 0}/{obj.spec.replicas}",
+    "The ready pods, of the desired ones.",
+)
 WORKLOAD_WIDE = (
     Column("Containers", lambda obj, now: _joined(obj, "name"), "The containers' names.", priority=1),
     Column("Images", lambda obj, now: _joined(obj, "image"), "The containers' images.", priority=1),

@@ -5,7 +5,6 @@ Source: Kubernetes API reference, "Pod", "connect GET requests to proxy of Pod".
 
 from __future__ import annotations
 
-from apimachinery.errors import BadRequest
 from apiserver.proxy.forward import (
     PROXY_VERBS,
     Backend,
@@ -25,10 +24,7 @@ from kubeapi.core.pod.model import Pod
 
 async def proxy(request: Request, store: Store[Pod]) -> Answer:
     """To the port named, or the first that a container declares, or the scheme's own."""
-    named = split_name(request.info.name)
-    if named is None:
-        raise BadRequest(f'invalid pod request "{request.info.name}"')
-    scheme, name, port = named
+    scheme, name, port = split_name(request, "pod")
     pod = await store.read_object(request.info.namespace, name)
     address = pod.status.podIP or ""
     check_address(address)

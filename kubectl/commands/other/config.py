@@ -14,7 +14,6 @@ from kubectl.output.printers import object_printer, table
 
 _SECRETS = ("token", "password")
 _DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
-CONTEXTS_OUTPUT = choice("", "name", refusal="output must be one of '' or 'name': %s")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,6 @@ from kubectl.invocation.command import Command, CommandContext, UsageError
 from kubectl.remote.listening import PortPair, listen
 
 LOST = "lost connection to pod"
-HIGHEST_PORT = 65535
 LOCALHOST = ("127.0.0.1", "::1")
 
 
