@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,6 +27,17 @@ SECONDS = 60.0
 @pytest.fixture
 def kubectl(cluster: ClusterHandle, namespace: str, image: str) -> CommandLine:
     return real(cluster, namespace, VERSIONS[-1])
+
+
+@pytest.fixture(scope="module")
+def shared(cluster: ClusterHandle, image: str) -> Iterator[str]:
+    """A namespace with a running pod "x", which gets debug containers from several tests."""
+    name = "debugging"
+    kubectl = real(cluster, name, VERSIONS[-1])
+    kubectl.run("create", "namespace", name)
+    run_pod(kubectl)
+    yield name
+    kubectl.run("delete", "namespace", name, "--wait=false")
 
 
 def real(cluster: ClusterHandle, namespace: str, version: str) -> CommandLine:
@@ -80,24 +92,22 @@ def condition(found: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_terminal_in_a_debug_container(cluster: ClusterHandle, kubectl: CommandLine, version: str) -> None:
-    run_pod(kubectl)
-    own = real(cluster, kubectl.namespace, version)
-    screen = terminal(own, "debug", "-it", "pod/x", f"--image={IMAGE}", "--target=app", "-c", "shell", "--", "sh")
+def test_a_terminal_in_a_debug_container(cluster: ClusterHandle, shared: str, version: str) -> None:
+    own, name = real(cluster, shared, version), f"shell-{version.replace('.', '-')}"
+    screen = terminal(own, "debug", "-it", "pod/x", f"--image={IMAGE}", "--target=app", "-c", name, "--", "sh")
     assert "/dev/pts/" in screen
     assert "sleep 100000" in screen
-    assert ended(kubectl, "shell") == 7
+    assert ended(own, name) == 7
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_commands_piped_into_a_debug_container(cluster: ClusterHandle, kubectl: CommandLine, version: str) -> None:
+def test_commands_piped_into_a_debug_container(cluster: ClusterHandle, shared: str, version: str) -> None:
     """The end of the input is not the end of the output."""
-    run_pod(kubectl)
-    own = real(cluster, kubectl.namespace, version)
-    words = ("debug", "-i", "pod/x", f"--image={IMAGE}", "-c", "piped", "--", "sh")
+    own, name = real(cluster, shared, version), f"piped-{version.replace('.', '-')}"
+    words = ("debug", "-i", "pod/x", f"--image={IMAGE}", "-c", name, "--", "sh")
     done = own.try_run(*words, stdin="echo one\nsleep 1\necho two\nexit 5\n", timeout=SECONDS)
     assert done.stdout == "one\ntwo\n"
-    assert ended(kubectl, "piped") == 5
+    assert ended(own, name) == 5
 
 
 def terminal(kubectl: CommandLine, *words: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from kubelet.node import reporter
 from kubelet.runtime.configs import PodRef, SandboxConfig
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
@@ -19,7 +20,8 @@ R = TypeVar("R")
 
 
 @pytest.fixture
-def kubelet(api: ApiServer, tmp_path: Path) -> Iterator[Kubelet]:
+def kubelet(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kubelet]:
+    monkeypatch.setattr(reporter, "LEASE_RENEW_SECONDS", 1.0)
     kubelet = Kubelet(api, tmp_path)
     kubelet.start()
     try:
