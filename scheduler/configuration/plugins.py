@@ -39,7 +39,8 @@ def running_plugins(plugins: Plugins, path: str, errors: list[FieldError]) -> Ru
         off = _disabled(chosen)
         own = catalogue.enabled(chosen, f"{path}.{wire}", result.specs, method)
         rest = [] if ALL in off else [name for name in names if name not in off and name not in own]
-        result.points[method] = (*(name for name in own if name in names), *rest, *(own.keys() - set(names)))
+        first, last = [name for name in own if name in names], [name for name in own if name not in names]
+        result.points[method] = (*first, *rest, *last)
         for name, spec in own.items():
             at_score = method == "score"
             result.specs[name] = replace(spec, weight=spec.weight or 1) if at_score else result.specs.get(name, spec)

@@ -19,6 +19,7 @@ from scheduler.options import parse
 from tests.kits.control_plane.scheduler import World, node
 
 DEFAULT = {spec.name: spec.weight for spec in collect_plugins()}
+NAMES = ["TaintToleration", "NodePorts", "NodeAffinity", "NodeUnschedulable", "NodeName"]
 OFF = {"disabled": [{"name": "*"}]}
 
 
@@ -162,6 +163,7 @@ def test_plugins_are_taken_away_and_weighted() -> None:
         ({"filter": enabled("NodePorts", "TaintToleration")}, ["NodePorts", "TaintToleration"], ""),
         ({"filter": OFF | enabled("NodePorts", "NodeName")}, ["NodePorts", "NodeName"], "NodeName"),
         ({"multiPoint": OFF | enabled("NodeName"), "filter": enabled("NodePorts")}, ["NodeName"], "NodePorts"),
+        ({"multiPoint": OFF, "filter": enabled(*NAMES)}, NAMES, NAMES[-1]),
     ],
 )
 def test_the_plugins_of_a_point_run_in_the_order_of_its_set(
