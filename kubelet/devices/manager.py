@@ -298,12 +298,7 @@ class DeviceManager:
         allocated = await client.call(f"{SERVICE}/Allocate", request, AllocateResponse)
         if len(allocated.container_responses) != 1:
             raise DeviceError(f"the plugin of {plugin.resource} did not answer for one container")
-        response = allocated.container_responses[0]
-        if response.cdi_devices:
-            raise DeviceError(
-                f"the plugin of {plugin.resource} wants CDI devices, which this node's engine does not serve"
-            )
-        return Held(ids, response)
+        return Held(ids, allocated.container_responses[0])
 
     def responses(self, pod_uid: str, container: str) -> list[ContainerAllocateResponse]:
         """Tells what the container needs to reach its devices."""

@@ -19,6 +19,7 @@ from kubelet.container.images.manager import PULL_FAILURES, ImageUnavailable
 from kubelet.container.images.pod_images import PodImages
 from kubelet.container.security import non_root_error
 from kubelet.container.spec import find_container, full_name, spec_hash
+from kubelet.devices.cdi import CdiError
 from kubelet.network.names import HOSTS_PATH
 from kubelet.plugins.rpc import RpcError
 from kubelet.pod.actions import Kill, Start
@@ -146,7 +147,7 @@ class ContainerStarter:
         """Raises: StartFailure with CreateContainerConfigError; Stopping."""
         try:
             return await work.unless_stopping(self.hardware.options(work.uid, container.name))
-        except RpcError as error:
+        except (RpcError, CdiError) as error:
             raise self._failed(work.pod, container.name, "CreateContainerConfigError", str(error)) from None
 
     def _config(
@@ -184,7 +185,7 @@ class ContainerStarter:
             env=hardware.env | env,
             mounts=[*hardware.mounts, *mounts, *_hosts_mount(setup.hosts, mounts)],
             devices=[*hardware.devices, *devices],
-            supplemental_groups=volume_groups(setup.volumes),
+            supplemental_groups=[*volume_groups(setup.volumes), *hardware.groups],
             annotations=hardware.annotations,
             termination_message_host_path=os.path.join(message_dir, str(start.attempt)),
             grace_seconds=pod.spec.terminationGracePeriodSeconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +10,7 @@ from kubeapi.core.pod.model import Pod
 from kubelet.cpus.manager import CpuError, CpuManager
 from kubelet.cpus.topology import format_cpus
 from kubelet.devices.allocation import DeviceError
+from kubelet.devices.cdi import CdiEdits, cdi_edits
 from kubelet.devices.manager import DeviceManager
 from kubelet.pod.status.compute import Failure
 from kubelet.runtime.configs import Mount, Resources
@@ -22,6 +24,7 @@ class HardwareOptions:
     mounts: tuple[Mount, ...] = ()
     devices: tuple[tuple[str, str, str], ...] = ()
     annotations: dict[str, str] = field(default_factory=dict)
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +49,20 @@ class Hardware:
         return None
 
     async def options(self, pod_uid: str, container: str) -> HardwareOptions:
-        """Makes the devices ready for a start of the container. Raises: RpcError."""
+        """Makes the devices ready for a start of the container. Raises: RpcError; CdiError."""
         responses = self.devices.responses(pod_uid, container)
         if responses:
             await self.devices.before_start(pod_uid, container)
-        mounts = [item for response in responses for item in response.mounts]
-        devices = [item for response in responses for item in response.devices]
+        names = [item.name for response in responses for item in response.cdi_devices]
+        edits = await asyncio.to_thread(cdi_edits, names) if names else CdiEdits()
+        mounts = [*(item for response in responses for item in response.mounts), *edits.mounts]
+        devices = [*(item for response in responses for item in response.devices), *edits.devices]
         return HardwareOptions(
-            env={name: value for response in responses for name, value in response.envs.items()},
+            env={name: value for response in responses for name, value in response.envs.items()} | edits.env,
             mounts=tuple(Mount(item.container_path, item.host_path, read_only=item.read_only) for item in mounts),
             devices=tuple((item.host_path, item.container_path, item.permissions or "mrw") for item in devices),
             annotations={name: value for response in responses for name, value in response.annotations.items()},
+            groups=edits.groups,
         )
 
     def release(self, pod_uid: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +13,9 @@ import grpc
 import pytest
 
 from kubelet.devices.allocation import Allocations, DeviceError, choose
+from kubelet.devices.cdi import CdiError, cdi_edits
 from kubelet.devices.manager import GRACE_SECONDS, DeviceCount, DeviceManager
+from kubelet.pod.resources import hardware
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import make_pod
 from tests.kits.node.kubeletbench import Bench
@@ -127,11 +131,26 @@ async def test_what_the_plugin_refuses_leaves_nothing_taken(node: Node) -> None:
     plugin.refusal = "out of magic"
     with pytest.raises(DeviceError, match="rpc error: code = ResourceExhausted desc = out of magic"):
         await node.manager.allocate(make_pod({"containers": [dongles(1)]}))
-    plugin.refusal, plugin.cdi = "", "example.com/dongle=a"
-    with pytest.raises(DeviceError, match="CDI devices"):
-        await node.manager.allocate(make_pod({"containers": [dongles(2)]}))
-    plugin.cdi = ""
+    plugin.refusal = ""
     await node.manager.allocate(make_pod({"containers": [dongles(2)]}))
+
+
+async def test_devices_by_their_cdi_names_are_looked_up_at_the_start(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "cdi_edits", partial(cdi_edits, folders=[str(tmp_path / "cdi")]))
+    plugin = await node.plugin(["a"])
+    plugin.cdi = f"{RESOURCE}=a"
+    await node.manager.allocate(make_pod({"containers": [dongles(1)]}))
+    parts = hardware.Hardware(node.manager)
+    with pytest.raises(CdiError, match="unresolvable CDI devices"):
+        await parts.options("uid-1", "app")
+    (tmp_path / "cdi").mkdir()
+    edits = {"env": ["CDI=yes"], "deviceNodes": [{"path": "/dev/null"}], "additionalGids": [44]}
+    spec = {"kind": RESOURCE, "devices": [{"name": "a", "containerEdits": edits}]}
+    (tmp_path / "cdi" / "v.json").write_text(json.dumps(spec))
+    given = await parts.options("uid-1", "app")
+    assert (given.env["CDI"], given.devices[-1], given.groups) == ("yes", ("/dev/null", "/dev/null", "rwm"), (44,))
 
 
 async def test_a_kubelet_that_starts_again_knows_the_devices_in_use(node: Node) -> None:
