@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apimachinery.errors import AlreadyExists, Conflict, Forbidden, NotFound, namespace_is_terminating, object_conflict
 from controller_manager.controllers.network._endpointpods import BATCH_SECONDS, has_endpoints, pods_behind, services_of
 from controller_manager.controllers.network._slices import (
     MANAGED_BY_LABEL,
@@ -14,7 +13,7 @@ from controller_manager.controllers.network._slices import (
     desired_endpoints,
     plan_slices,
 )
-from controller_manager.ownership import delete_surely
+from controller_manager.controllers.network._slicewrites import perform
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.model import Service
@@ -59,29 +58,11 @@ class EndpointSliceReconciler:
             desired = desired_endpoints(service, pods, self._nodes.get, family)
             of_family = [each for each in existing if each.addressType == family]
             missing = missing or bool(desired.missing_nodes)
-            await self._perform(service, plan_slices(service, of_family, desired.endpoints, family, self._most))
+            plan = plan_slices(service, of_family, desired.endpoints, family, self._most)
+            await perform(self._rest, plan, self._clock)
         stray = [each for each in existing if each.addressType not in families]
-        await self._perform(service, Plan(delete=stray))
+        await perform(self._rest, Plan(delete=stray), self._clock)
         return after(MISSING_NODE_SECONDS) if missing else DONE
-
-    async def _perform(self, service: Service, plan: Plan) -> None:
-        """Creates and updates first: for a moment an endpoint may be in two slices, but never in none."""
-        for each in plan.create:
-            try:
-                await self._rest.create(each)
-            except AlreadyExists:
-                raise object_conflict("endpointslices", "discovery.k8s.io", each.name, "the cache is behind") from None
-            except Forbidden as error:
-                if not namespace_is_terminating(error):
-                    raise
-                return
-        for each in plan.update:
-            try:
-                await self._rest.update(each)
-            except NotFound:
-                raise Conflict("the slice is gone and the cache is behind") from None
-        for each in plan.delete:
-            await delete_surely(self._rest, each, self._clock)
 
 
 CONTROLLER = ControllerSpec(
