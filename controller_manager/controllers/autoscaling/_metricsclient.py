@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import orjson
 
@@ -19,6 +19,7 @@ CUSTOM, EXTERNAL = "custom.metrics.k8s.io", "external.metrics.k8s.io"
 DEFAULT_WINDOW_SECONDS = 60.0  # of a custom metric that does not tell its own
 
 Dict = dict[str, Any]
+T = TypeVar("T")
 
 
 class MetricsClient:
@@ -32,32 +33,33 @@ class MetricsClient:
         self, namespace: str, selector: str, resource: str, container: str = ""
     ) -> dict[str, Reading]:
         """Returns what each pod, or its container of that name, uses. A pod without a whole reading is left out."""
-        items = await self._items("resource", POD_METRICS.path(namespace), {"labelSelector": selector})
-        readings = {}
-        for item in items:
+
+        def read(item: Dict) -> tuple[str, Reading | None]:
             name, used = item["metadata"]["name"], item["containers"]
             if container:
                 used = [each for each in used if each["name"] == container]
                 if not used:
                     raise MetricError(f"container {container} not present in metrics for pod {namespace}/{name}")
             amounts = [each["usage"].get(resource) for each in used]
-            if amounts and None not in amounts:
-                total = sum(map(thousandths, amounts))
-                readings[name] = Reading(total, parse_time(item["timestamp"]), parse_duration(item["window"]))
-        return readings
+            if not amounts or None in amounts:
+                return name, None
+            total = sum(map(thousandths, amounts))
+            return name, Reading(total, parse_time(item["timestamp"]), parse_duration(item["window"]))
+
+        items = await self._read("resource", POD_METRICS.path(namespace), {"labelSelector": selector}, read)
+        return {name: reading for name, reading in items if reading is not None}
 
     async def of_pods(self, namespace: str, selector: str, metric: str, metric_selector: str) -> dict[str, Reading]:
         """Returns the metric of each pod that has it."""
+
+        def read(item: Dict) -> tuple[str, Reading]:
+            window = float(item.get("windowSeconds") or DEFAULT_WINDOW_SECONDS)
+            reading = Reading(thousandths(item["value"]), parse_time(item["timestamp"]), window)
+            return item["describedObject"]["name"], reading
+
         path = f"namespaces/{quoted(namespace)}/pods/*/{quoted(metric)}"
         params = {"labelSelector": selector, "metricLabelSelector": metric_selector}
-        return {
-            item["describedObject"]["name"]: Reading(
-                thousandths(item["value"]),
-                parse_time(item["timestamp"]),
-                float(item.get("windowSeconds") or DEFAULT_WINDOW_SECONDS),
-            )
-            for item in await self._items("custom", await self._path(CUSTOM, path), params)
-        }
+        return dict(await self._read("custom", await self._path(CUSTOM, path), params, read))
 
     async def of_object(self, namespace: str, resource: str, name: str, metric: str, metric_selector: str) -> int:
         """Returns the metric of one object. `resource` is its plural with its group: "ingresses.networking.k8s.io"."""
@@ -65,13 +67,12 @@ class MetricsClient:
         if resource == "namespaces":
             path = f"namespaces/{quoted(name)}/metrics/{quoted(metric)}"
         params = {"metricLabelSelector": metric_selector}
-        return thousandths((await self._items("custom", await self._path(CUSTOM, path), params))[0]["value"])
+        return (await self._read("custom", await self._path(CUSTOM, path), params, _value))[0]
 
     async def external(self, namespace: str, metric: str, selector: str) -> int:
         """Returns the sum of the series of a metric that the selector selects."""
         path = await self._path(EXTERNAL, f"namespaces/{quoted(namespace)}/{quoted(metric)}")
-        items = await self._items("external", path, {"labelSelector": selector})
-        return sum(thousandths(item["value"]) for item in items)
+        return sum(await self._read("external", path, {"labelSelector": selector}, _value))
 
     async def _path(self, group: str, path: str) -> str:
         """Puts the served version before the path. It is asked for once, and again after the API was away."""
@@ -88,13 +89,21 @@ class MetricsClient:
             version = self._versions[group] = document["preferredVersion"]["version"]
         return f"/apis/{group}/{version}/{path}"
 
-    async def _items(self, kind: str, path: str, params: Mapping[str, str]) -> list[Dict]:
+    async def _read(self, kind: str, path: str, params: Mapping[str, str], read: Callable[[Dict], T]) -> list[T]:
+        """Reads every item of the answer. Other servers may answer in a form that `read` can't take."""
         try:
             body = await self._rest.request("GET", path, params={key: text for key, text in params.items() if text})
-            items: list[Dict] = orjson.loads(body)["items"]
-        except (StatusError, ConnectionError, TimeoutError, ValueError, KeyError) as error:
+            items = [read(item) for item in orjson.loads(body)["items"]]
+        except (StatusError, ConnectionError, TimeoutError) as error:
             self._versions.clear()
             raise MetricError(f"unable to fetch metrics from {kind} metrics API: {error}") from None
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"unable to fetch metrics from {kind} metrics API: the answer can't be read: {error!r}"
+            raise MetricError(text) from None
         if not items:
             raise MetricError(f"no metrics returned from {kind} metrics API")
         return items
+
+
+def _value(item: Dict) -> int:
+    return thousandths(item["value"])

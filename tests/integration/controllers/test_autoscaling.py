@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -168,3 +169,36 @@ def test_custom_metrics_of_pods_of_objects_and_of_the_namespace(
     external = f"/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/hits"
     answer = api.http.get(external, params={"labelSelector": "service=a"}).json()
     assert [(item["value"], item["metricLabels"]) for item in answer["items"]] == [("9", {"service": "a"})]
+
+
+def test_clients_of_both_versions_change_one_object(api: ApiServer, namespace: str) -> None:
+    new, old = (
+        f"/apis/autoscaling/{version}/namespaces/{namespace}/horizontalpodautoscalers" for version in ("v2", "v1")
+    )
+    metrics = [external("depth", "10")]
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    post(
+        api, new, {"metadata": {"name": "x"}, "spec": {"scaleTargetRef": target, "maxReplicas": 3, "metrics": metrics}}
+    )
+    shown = api.http.get(f"{old}/x").json()
+    assert "targetCPUUtilizationPercentage" not in shown["spec"]
+    shown["spec"] |= {"maxReplicas": 4, "targetCPUUtilizationPercentage": 60}
+    answer = api.http.put(f"{old}/x", json=shown)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["apiVersion"] == "autoscaling/v1"
+    changed = api.http.get(f"{new}/x").json()
+    assert changed["spec"]["maxReplicas"] == 4
+    assert [each["type"] for each in changed["spec"]["metrics"]] == ["Resource", "External"]
+    assert changed["spec"]["metrics"][1:] == metrics
+    assert "annotations" not in changed["metadata"]
+    patch = {"content-type": "application/merge-patch+json"}
+    for path in (old, new):
+        answer = api.http.patch(f"{path}/x", json={"spec": {"maxReplicas": 5}}, headers=patch)
+        assert (answer.status_code, answer.json()["spec"]["maxReplicas"]) == (200, 5), answer.text
+        applied = json.dumps({"apiVersion": path.split("/namespaces")[0][6:], "kind": "HorizontalPodAutoscaler",
+                              "metadata": {"name": "x"}, "spec": {"minReplicas": 2}})  # fmt: skip
+        apply = {"content-type": "application/apply-patch+yaml"}
+        answer = api.http.patch(f"{path}/x?fieldManager=m&force=true", content=applied, headers=apply)
+        assert (answer.status_code, answer.json()["spec"]["minReplicas"]) == (200, 2), answer.text
+    listed = api.http.get(old).json()
+    assert (listed["apiVersion"], [item["metadata"]["name"] for item in listed["items"]]) == ("autoscaling/v1", ["x"])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
+from apimachinery.errors import NotFound
 from apimachinery.meta import LabelSelector
 from apimachinery.times import format_time
 from controller_manager.controllers.autoscaling._limits import Bounds, History, limit
+from controller_manager.controllers.autoscaling._metricsclient import MetricsClient
 from controller_manager.controllers.autoscaling._proposals import go_text
 from controller_manager.controllers.autoscaling._replicas import (
     Groups,
@@ -256,3 +259,83 @@ def test_a_selector_in_an_event_is_written_as_upstream_does() -> None:
         "LabelSelectorRequirement{Key:k,Operator:In,Values:[x y],},},}"
     )
     assert go_text(None) == "nil"
+
+
+# What the APIs of metrics answer
+
+
+class MetricsApi:
+    """Answers by path; any other path does not exist."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = {
+            f"/apis/{group}.metrics.k8s.io": {"preferredVersion": {"version": "v7"}} for group in ("custom", "external")
+        } | answers
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+    async def request(self, method: str, path: str, *, params: dict[str, str] | None = None) -> bytes:
+        self.asked.append((path, params or {}))
+        if path not in self.answers:
+            raise NotFound("the server could not find the requested resource")
+        return orjson.dumps(self.answers[path])
+
+
+def client(**answers: Any) -> tuple[MetricsClient, MetricsApi]:
+    api = MetricsApi(**answers)
+    return MetricsClient(api), api  # type: ignore[arg-type]
+
+
+PODS = "/apis/metrics.k8s.io/v1beta1/namespaces/ns/pods"
+TIMES = {"timestamp": format_time(NOW), "window": "1m10s"}
+
+
+def used(name: str, *cpu: str) -> dict[str, Any]:
+    containers = [{"name": f"c{at}", "usage": {"cpu": amount} if amount else {}} for at, amount in enumerate(cpu)]
+    return {"metadata": {"name": name}, "containers": containers, **TIMES}
+
+
+async def test_the_use_of_a_pod_is_that_of_all_its_containers() -> None:
+    metrics, api = client(**{PODS: {"items": [used("a", "100m", "1"), used("b", "1", ""), used("c")]}})
+    assert await metrics.of_resource("ns", "app=web", "cpu") == {"a": Reading(1100, NOW, 70.0)}
+    assert api.asked == [(PODS, {"labelSelector": "app=web"})]
+    metrics, _ = client(**{PODS: {"items": [used("a", "100m", "1")]}})
+    assert await metrics.of_resource("ns", "", "cpu", "c1") == {"a": Reading(1000, NOW, 70.0)}
+    with pytest.raises(MetricError, match="container x not present in metrics for pod ns/a"):
+        await metrics.of_resource("ns", "", "cpu", "x")
+
+
+async def test_metrics_of_ones_own_are_asked_for_in_the_preferred_version() -> None:
+    item = {"describedObject": {"name": "a"}, "timestamp": format_time(NOW), "value": "2500m"}
+    root = "/apis/custom.metrics.k8s.io/v7/namespaces/ns"
+    paths = [f"{root}/pods/*/hits", f"{root}/ingresses.networking.k8s.io/i/hits", f"{root}/metrics/hits"]
+    series = "/apis/external.metrics.k8s.io/v7/namespaces/ns/depth"
+    metrics, api = client(**{path: {"items": [item]} for path in paths}, **{series: {"items": [{"value": "3"}] * 2}})
+    assert await metrics.of_pods("ns", "app=web", "hits", "a=b") == {"a": Reading(2500, NOW, 60.0)}
+    assert api.asked[-1] == (paths[0], {"labelSelector": "app=web", "metricLabelSelector": "a=b"})
+    assert await metrics.of_object("ns", "ingresses.networking.k8s.io", "i", "hits", "") == 2500
+    assert await metrics.of_object("other", "namespaces", "ns", "hits", "") == 2500
+    assert await metrics.external("ns", "depth", "") == 6000
+    assert [path for path, _ in api.asked].count("/apis/custom.metrics.k8s.io") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"items": []}, "no metrics returned from external metrics API"),
+        ({"items": [{"value": "x"}]}, "unable to fetch metrics from external metrics API: the answer can't be read"),
+        ({"other": 1}, "unable to fetch metrics from external metrics API: the answer can't be read"),
+    ],
+)
+async def test_an_answer_without_a_value_is_told(answer: dict[str, Any], message: str) -> None:
+    metrics, _ = client(**{"/apis/external.metrics.k8s.io/v7/namespaces/ns/depth": answer})
+    with pytest.raises(MetricError, match=message):
+        await metrics.external("ns", "depth", "")
+
+
+async def test_an_api_that_nobody_serves_is_told() -> None:
+    metrics, api = client()
+    with pytest.raises(MetricError, match="unable to fetch metrics from resource metrics API: the server could not"):
+        await metrics.of_resource("ns", "", "cpu")
+    api.answers.clear()
+    with pytest.raises(MetricError, match=r"no custom metrics API \(custom.metrics.k8s.io\) registered"):
+        await metrics.of_pods("ns", "", "hits", "")
