@@ -97,6 +97,8 @@ class JobReconciler:
         job = new if new is not None else old
         assert job is not None
         yield job.key
+        if old is None and not _is_ours(job):
+            _metrics.count_foreign(job)
         if new is None or is_finished(new):
             for pod in self._pods.by_index(OWNER_INDEX, job.metadata.uid or ""):
                 if is_tracked(pod) and pod.metadata.uid not in self._released:
@@ -105,6 +107,7 @@ class JobReconciler:
     def changed_pod(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         """Notes what was expected, and wakes the pod's Job, or those that may adopt it."""
         self._pod_control.note(old, new)
+        _metrics.count_tracked(old, new)
         pod = new if new is not None else old
         assert pod is not None
         own_release = pod.metadata.uid in self._released
