@@ -63,6 +63,14 @@ class TypeDiscovery:
         """All types, preferred versions first."""
         return [*self._core, *self._grouped]
 
+    @property
+    def preferred_types(self) -> list[ResourceType]:
+        """All types, each in its preferred version alone."""
+        first: dict[tuple[str, str], ResourceType] = {}
+        for kind in self._each():
+            first.setdefault((kind.group, kind.plural), kind)
+        return list(first.values())
+
     @cached_property
     def _core(self) -> list[ResourceType]:
         return self._read("/api")
@@ -115,7 +123,7 @@ class TypeDiscovery:
         try:
             return [self.find(name)]
         except UnknownType:
-            if kinds := [kind for kind in self.types if name in kind.categories]:
+            if kinds := [kind for kind in self.preferred_types if name in kind.categories]:
                 return kinds
             raise
 

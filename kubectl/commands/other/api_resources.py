@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    types = [kind for kind in context.discovery.types if _matches(kind, args)]
+    types = [kind for kind in context.discovery.preferred_types if _matches(kind, args)]
     if args.sort_by:
         types.sort(key=lambda kind: kind.plural if args.sort_by == "name" else kind.kind)
     else:

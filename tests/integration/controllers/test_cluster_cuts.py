@@ -17,6 +17,7 @@ from controller_manager.controllers.cluster.serviceaccount import CONTROLLER as 
 from controller_manager.controllers.cluster.serviceaccounttoken import CONTROLLER as TOKEN
 from controller_manager.controllers.network.endpoints import CONTROLLER as ENDPOINTS
 from controller_manager.controllers.network.endpointslice import CONTROLLER as SLICES
+from controller_manager.controllers.network.endpointslicemirroring import CONTROLLER as MIRRORING
 from controller_manager.controllers.nodes.nodelifecycle import CONTROLLER as NODE_LIFECYCLE
 from controller_manager.controllers.nodes.tainteviction import CONTROLLER as TAINT_EVICTION
 from controller_manager.controllers.volumes.attachdetach import CONTROLLER as ATTACHING
@@ -97,6 +98,9 @@ async def test_what_a_namespace_is_given_survives_a_death_at_every_write(api: Ap
         def make_service() -> None:
             user.create(f"{core}/resourcequotas", "q", {"spec": {"hard": {"pods": "3"}}})
             user.create(f"{core}/services", "w", {"spec": {"selector": {"app": "w"}, "ports": [{"port": 80}]}})
+            user.create(f"{core}/services", "hand", {"spec": {"ports": [{"port": 80}]}})
+            subset = {"addresses": [{"ip": "10.0.0.7"}], "ports": [{"port": 80}]}
+            user.create(f"{core}/endpoints", "hand", {"subsets": [subset]})
             budget = {"spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "w"}}}}
             user.create(budgets, "w", budget)
             user.run_pod(f"{core}/pods", "somewhere", "10.244.0.9")
@@ -107,7 +111,8 @@ async def test_what_a_namespace_is_given_survives_a_death_at_every_write(api: Ap
             used = user.get(f"{core}/resourcequotas/q")["status"].get("used")
             healthy = user.get(f"{budgets}/w")["status"].get("currentHealthy")
             addresses = [each["ip"] for each in endpoints[0].get("addresses", ())]
-            return (addresses, found, used, healthy) == (["10.244.0.9"], [["10.244.0.9"]], {"pods": "1"}, 1)
+            shown = sorted(found) == [["10.0.0.7"], ["10.244.0.9"]]
+            return shown and (addresses, used, healthy) == (["10.244.0.9"], {"pods": "1"}, 1)
 
         def make_token() -> None:
             about = {"kubernetes.io/service-account.name": "default"}
@@ -124,7 +129,7 @@ async def test_what_a_namespace_is_given_survives_a_death_at_every_write(api: Ap
             Step(delete, lambda: not user.get(core), "the namespace is gone"),
         ]
 
-    specs = (ACCOUNT, ROOT_CA, QUOTA, ENDPOINTS, SLICES, DISRUPTION, TOKEN, NAMESPACE)
+    specs = (ACCOUNT, ROOT_CA, QUOTA, ENDPOINTS, SLICES, MIRRORING, DISRUPTION, TOKEN, NAMESPACE)
     flags = (f"--root-ca-file={files['ca']}", f"--service-account-private-key-file={files['ca-key']}")
     assert await play_every_cut(api, stories(specs, steps, *flags)) >= 10
 
