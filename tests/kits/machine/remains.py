@@ -12,6 +12,8 @@ from kubelet.runtime.docker import names
 from mini_cluster.cluster.layout import Layout
 
 CGROUPS = Path("/sys/fs/cgroup")
+NODES_OWN_GROUPS = ("kubepods", "burstable", "besteffort")
+"""They stay; the engine makes them in some hierarchies with the first pod."""
 
 
 def traces(layout: Layout, node: str) -> dict[str, set[str]]:
@@ -34,7 +36,7 @@ def traces(layout: Layout, node: str) -> dict[str, set[str]]:
     }
     for parent in (CGROUPS, *(CGROUPS / name for name in _entries(CGROUPS))):
         for folder, folders, _ in os.walk(parent / layout.cgroup.strip("/") / node):
-            found["cgroups"] |= {str(Path(folder) / name) for name in folders}
+            found["cgroups"] |= {str(Path(folder) / name) for name in folders if name not in NODES_OWN_GROUPS}
     return found
 
 
