@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from apiserver.handlers.api import Services, bind
 from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request, Response
 
-SERVICES: Any = Services(*("authenticator", "authorizer", "clock", "kubelet", "storage", "stores", "tokens", "usage"))  # type: ignore[arg-type]
+NAMES: dict[str, Any] = {field.name: field.name for field in fields(Services)}
+SERVICES = Services(**NAMES)
 
 
 class FakeStore:
