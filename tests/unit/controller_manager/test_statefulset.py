@@ -250,6 +250,32 @@ async def test_pods_come_one_after_the_other_with_their_claims() -> None:
     assert {each.labels[REVISION_LABEL] for each in api.all(Pod)} == {revision.name}
 
 
+async def test_a_repaired_template_reaches_a_broken_pod_once_someone_deletes_it() -> None:
+    api = FakeApi(FakeClock())
+    api.put(stateful_set(2))
+    controller = Running(api, CONTROLLER)
+    await settle(api, controller)  # s-0 never becomes ready
+
+    def repair(each: StatefulSet) -> None:
+        each.spec.template.spec.containers[0].image = "repaired"
+        each.metadata.generation = 2
+
+    broken = api.find(Pod, "a/s-0").metadata.uid
+    api.change(StatefulSet, "a/s", repair)
+    await settle(api, controller)
+    assert [each.metadata.uid for each in api.all(Pod)] == [broken]
+    status = api.find(StatefulSet, "a/s").status
+    assert status.currentRevision != status.updateRevision
+    await api.delete(Pod, "s-0", "a")
+    await settle(api, controller)
+    for name in ("s-0", "s-1"):
+        put_ready(api, f"a/{name}")
+        await settle(api, controller)
+    assert {each.spec.containers[0].image for each in api.all(Pod)} == {"repaired"}
+    status = api.find(StatefulSet, "a/s").status
+    assert (status.readyReplicas, status.currentRevision) == (2, status.updateRevision)
+
+
 async def test_a_claim_that_goes_with_an_earlier_pod_is_waited_for() -> None:
     api = FakeApi(FakeClock())
     owner = stateful_set(1, volumeClaimTemplates=[CLAIM])
