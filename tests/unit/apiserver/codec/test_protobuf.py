@@ -149,6 +149,7 @@ def test_a_field_of_another_wire_type_is_not_taken_for_an_unknown_one() -> None:
 
 # Newer than the clients that send protobuf here, the server's own, or that of answers.
 WITHOUT_NUMBER = {
+    "ExternalMetricValue": {"metadata"},
     "NodeStatus": {"declaredFeatures"},
     "ObjectMeta": {"managedFields"},
     "PodStatus": {"allocatedResources", "extendedResourceClaimStatus", "resources"},
