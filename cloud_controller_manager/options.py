@@ -14,6 +14,7 @@ from kubeclient.leader import Election
 from kubeclient.manager import add_controller_flags, worker_counts
 
 NAME = "cloud-controller-manager"
+CONTROLLERS = "cloud_controller_manager.controllers"
 SECURE_PORT = 10258
 
 

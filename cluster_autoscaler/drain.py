@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from apimachinery.errors import NotFound, StatusError, TooManyRequests
 from apimachinery.meta import DeleteOptions, ObjectMeta, Preconditions
-from cluster_autoscaler.groups import CANDIDATE, TO_BE_DELETED
+from cluster_autoscaler.groups import CANDIDATE_TAINT
 from componentbase import logs
 from componentbase.clock import Clock
-from kubeapi.core.node import Node
+from kubeapi.core.node import TO_BE_DELETED_TAINT, Node, has_taint
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.scheduling.affinity import Taint
@@ -44,7 +44,7 @@ class DrainTimes:
 
 def with_taint(node: Node, key: str, effect: str, now: float) -> Node | None:
     """Returns the node with the taint, whose value is the time; None where it has it."""
-    if any(taint.key == key for taint in node.spec.taints or ()):
+    if has_taint(node, key):
         return None
     changed = node.clone()
     changed.spec.taints = [*(node.spec.taints or ()), Taint(key=key, value=str(int(now)), effect=effect)]
@@ -85,13 +85,13 @@ class Drainer:
     async def begin(self, node: Node) -> None:
         """Keeps new pods off the node."""
         now = self._clock.now()
-        await self.change(node.name, lambda item: with_taint(item, TO_BE_DELETED, "NoSchedule", now))
+        await self.change(node.name, lambda item: with_taint(item, TO_BE_DELETED_TAINT, "NoSchedule", now))
         message = "marked the node as toBeDeleted/unschedulable"
         self._recorder.event(node, "Normal", "ScaleDown", message)
 
     async def give_up(self, node: Node) -> None:
         """Lets pods onto the node again."""
-        await self.change(node.name, lambda item: without_taints(item, TO_BE_DELETED, CANDIDATE))
+        await self.change(node.name, lambda item: without_taints(item, TO_BE_DELETED_TAINT, CANDIDATE_TAINT))
 
     async def evict(self, pods: Sequence[Pod]) -> None:
         """Returns when all of the pods are gone. Raises: DrainFailed, as RestClient's methods."""

@@ -9,16 +9,16 @@ from apimachinery.conditions import is_true
 from apimachinery.meta import controller_of
 from apimachinery.times import parse_time
 from cloudprovider.interface import NodeGroup
-from kubeapi.core.node import Node
+from kubeapi.core.node import TO_BE_DELETED_TAINT, UNINITIALIZED_TAINT, Node, has_taint
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION, is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.scheduling.affinity import Taint
 
-TO_BE_DELETED = "ToBeDeletedByClusterAutoscaler"
-CANDIDATE = "DeletionCandidateOfClusterAutoscaler"
+CANDIDATE_TAINT = "DeletionCandidateOfClusterAutoscaler"
+"""The key of a taint that has the scheduler prefer other nodes to one that may go."""
 HOST_NAME = "kubernetes.io/hostname"
 STARTUP_TAINTS = (
-    "node.cloudprovider.kubernetes.io/uninitialized",
+    UNINITIALIZED_TAINT,
     "node.kubernetes.io/not-ready",
     "node.kubernetes.io/network-unavailable",
 )
@@ -74,10 +74,6 @@ class GroupState:
         return 0 if self.backed_off else max(self.group.max_size - self.target, 0)
 
 
-def has_taint(node: Node, *keys: str) -> bool:
-    return any(taint.key in keys for taint in node.spec.taints or ())
-
-
 def is_started(node: Node) -> bool:
     return is_true(node.status.conditions, "Ready") and not has_taint(node, *STARTUP_TAINTS)
 
@@ -120,9 +116,9 @@ def group_state(
     registered = {node.spec.providerID for node in members}
     unregistered = group.members - registered
     late = sorted(id for id in unregistered if waited.get(id, 0.0) > provision_seconds)
-    starting = sum(1 for node in members if node not in started and _age(node, now) <= provision_seconds)
+    starting = sum(1 for node in members if not is_started(node) and _age(node, now) <= provision_seconds)
     target = max(len(group.members), goal)
-    sample = next((node for node in started if not has_taint(node, TO_BE_DELETED)), None)
+    sample = next((node for node in started if not has_taint(node, TO_BE_DELETED_TAINT)), None)
     return GroupState(
         group,
         members,
@@ -150,6 +146,6 @@ def _template(group: str, model: Node, pods: Sequence[Pod]) -> Template:
 
 
 def _passing(taint: Taint) -> bool:
-    return taint.key in (TO_BE_DELETED, CANDIDATE) or taint.key.startswith(
+    return taint.key in (TO_BE_DELETED_TAINT, CANDIDATE_TAINT) or taint.key.startswith(
         ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
     )

@@ -78,13 +78,13 @@ class Growth:
 
     def tell_refusals(self, pending: Sequence[Pod], plan: ScaleUpPlan) -> None:
         """Says once why no group helps a pod, and again when that changes."""
-        told = {}
+        refusals = {}
         for pod in pending:
             if message := plan.refused.get(pod.key):
-                told[pod.key] = (pod.metadata.uid, message)
-                if self._refusals.get(pod.key) != told[pod.key]:
+                refusals[pod.key] = (pod.metadata.uid, message)
+                if self._refusals.get(pod.key) != refusals[pod.key]:
                     self._recorder.event(pod, "Normal", "NotTriggerScaleUp", message)
-        self._refusals = told
+        self._refusals = refusals
 
     async def run(self) -> None:
         """Has the cloud make what was ordered, until cancelled."""

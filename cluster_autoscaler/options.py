@@ -63,9 +63,9 @@ def parse(argv: list[str] | None = None) -> Options:
         "--status-config-map-name", default="cluster-autoscaler-status", metavar="NAME", help="where it tells its state"
     )
     args = flags.parse_args(argv)
-    known = expanders()
-    if wrong := [name for name in args.expander if name not in known]:
-        flags.error(f"--expander: unknown {', '.join(wrong)}; there are {', '.join(sorted(known))}")
+    available = expanders()
+    if wrong := [name for name in args.expander if name not in available]:
+        flags.error(f"--expander: unknown {', '.join(wrong)}; there are {', '.join(sorted(available))}")
     rules = DrainRules(
         local_storage=args.skip_nodes_with_local_storage,
         system_pods=args.skip_nodes_with_system_pods,
@@ -77,7 +77,7 @@ def parse(argv: list[str] | None = None) -> Options:
         serving=Serving.of(args),
         election=Election.of(args),
         provider=provider_of(flags, args),
-        expander=[known[name] for name in args.expander],
+        expander=[available[name] for name in args.expander],
         drain_rules=rules,
         workers={NAME: 1},
         controllers=["*"],

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from apimachinery.conditions import is_true
 from cluster_autoscaler.drainability import Blocked, DrainRules, pods_to_move
-from cluster_autoscaler.groups import TO_BE_DELETED, GroupState, has_taint, pods_by_node
+from cluster_autoscaler.groups import GroupState, pods_by_node
 from cluster_autoscaler.simulation import Rules, Simulation
-from kubeapi.core.node import Node
+from kubeapi.core.node import TO_BE_DELETED_TAINT, Node, has_taint
 from kubeapi.core.pod.model import Pod
 from kubeapi.policy.poddisruptionbudget import PodDisruptionBudget
 
@@ -101,7 +101,7 @@ def _keeps(node: Node, state: GroupState, utilization: float, limits: Limits, le
     """Returns what keeps the node, whatever its pods are; "" for nothing."""
     if node.annotations.get(SCALE_DOWN_DISABLED) == "true":
         return "ScaleDownDisabledAnnotation"
-    if has_taint(node, TO_BE_DELETED):
+    if has_taint(node, TO_BE_DELETED_TAINT):
         return "CurrentlyBeingDeleted"
     if len(state.group.members) - leaving <= state.group.min_size:
         return "NodeGroupMinSizeReached"

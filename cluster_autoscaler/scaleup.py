@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from apimachinery.conditions import get_condition
@@ -40,22 +40,19 @@ class ScaleUpPlan:
     """Key of a pod that no group helps -> why, as its event says it."""
 
 
-Choose = Callable[[Sequence[Option]], Option]
-
-
 def unschedulable(pods: Iterable[Pod], lowest_priority: int) -> list[Pod]:
     """Returns the pods that the scheduler found no node for, the most important first.
 
     Those of a priority below `lowest_priority` don't count, nor those of DaemonSets, which have their one node.
     """
-    found = []
+    waiting = []
     for pod in pods:
         condition = get_condition(pod.status.conditions, "PodScheduled")
-        waits = condition is not None and condition.status == "False" and condition.reason == "Unschedulable"
+        refused = condition is not None and condition.status == "False" and condition.reason == "Unschedulable"
         gone = pod.metadata.deletionTimestamp is not None or pod.spec.nodeName or pod.status.nominatedNodeName
-        if waits and not gone and not is_daemon(pod) and (pod.spec.priority or 0) >= lowest_priority:
-            found.append(pod)
-    return sorted(found, key=lambda pod: (-(pod.spec.priority or 0), pod.metadata.creationTimestamp or "", pod.key))
+        if refused and not gone and not is_daemon(pod) and (pod.spec.priority or 0) >= lowest_priority:
+            waiting.append(pod)
+    return sorted(waiting, key=lambda pod: (-(pod.spec.priority or 0), pod.metadata.creationTimestamp or "", pod.key))
 
 
 def plan_scale_up(
@@ -73,7 +70,8 @@ def plan_scale_up(
         rules, [*nodes, *(item.node for item in coming)], [*pods, *(p for item in coming for p in item.pods)]
     )
     waiting = stage.settle(pending)
-    left = [pod for pod in pending if pod not in waiting]
+    placed = {pod.key for pod in waiting}
+    left = [pod for pod in pending if pod.key not in placed]
     options = [option for state in states if state.room and (option := stage.option(state, left)) is not None]
     helped = {pod.key for option in options for pod in option.pods}
     refused = {pod.key: _refusal(rules, pod, states) for pod in left if pod.key not in helped}

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from apimachinery.errors import StatusError
 from cloudprovider.interface import CloudError, NodeGroups
 from cluster_autoscaler.drain import Drainer, DrainFailed, DrainTimes, with_taint, without_taints
-from cluster_autoscaler.groups import CANDIDATE, TO_BE_DELETED, GroupState, has_taint
+from cluster_autoscaler.groups import CANDIDATE_TAINT, GroupState
 from cluster_autoscaler.options import Options
 from cluster_autoscaler.scaledown import Limits, Removal, Unregistered, plan_scale_down
 from cluster_autoscaler.simulation import Rules
 from cluster_autoscaler.status import StatusWriter
 from componentbase import logs
-from kubeapi.core.node import Node
+from kubeapi.core.node import TO_BE_DELETED_TAINT, Node, has_taint
 from kubeapi.core.pod.model import Pod
 from kubeapi.policy.poddisruptionbudget import PodDisruptionBudget
 from kubeclient.controller import ControllerContext
@@ -70,7 +70,7 @@ class Shrinking:
         if self._cleaned:
             return
         for node in self._nodes.list():
-            if has_taint(node, TO_BE_DELETED, CANDIDATE):
+            if has_taint(node, TO_BE_DELETED_TAINT, CANDIDATE_TAINT):
                 await self._drainer.give_up(node)
         self._cleaned = True
 
@@ -114,10 +114,12 @@ class Shrinking:
         now = self._clock.now()
         for node in nodes:
             unneeded = node.name in self._unneeded
-            if unneeded and not has_taint(node, CANDIDATE):
-                await self._drainer.change(node.name, lambda item: with_taint(item, CANDIDATE, "PreferNoSchedule", now))
-            elif not unneeded and has_taint(node, CANDIDATE):
-                await self._drainer.change(node.name, lambda item: without_taints(item, CANDIDATE))
+            if unneeded and not has_taint(node, CANDIDATE_TAINT):
+                await self._drainer.change(
+                    node.name, lambda item: with_taint(item, CANDIDATE_TAINT, "PreferNoSchedule", now)
+                )
+            elif not unneeded and has_taint(node, CANDIDATE_TAINT):
+                await self._drainer.change(node.name, lambda item: without_taints(item, CANDIDATE_TAINT))
 
     # removing it
 

@@ -16,6 +16,7 @@ from kubeapi.core.pod.model import Pod
 from scheduler.core.placement import Placement
 from scheduler.framework import Cycle, Framework, Handle, Lister, PluginSpec, Unfit, collect_plugins, pod_fields
 from scheduler.state.cache import SchedulerCache
+from scheduler.state.resources import CPU, MEMORY
 from scheduler.state.shape import Shapes
 from scheduler.views import node as node_view
 from scheduler.views import pod as pod_view
@@ -87,7 +88,7 @@ class Simulation:
         table = self._cache.table
         row = table.rows[node]
         shares = []
-        for number in (0, 1):  # of CPU and memory in the table
+        for number in (table.resources[CPU], table.resources[MEMORY]):
             total = int(table.allocatable[number, row])
             shares.append((total - int(table.free[number, row])) / total if total else 1.0)
         return shares[0], shares[1]

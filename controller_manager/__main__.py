@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 
 from componentbase import daemon, logs
-from controller_manager.manager import NAME, collect_controllers
-from controller_manager.options import parse
+from controller_manager.options import CONTROLLERS, NAME, parse
 from kubeclient import manager
 
 
 def main() -> int:
-    specs = collect_controllers()
+    specs = manager.collect_controllers(CONTROLLERS)
     options = parse(specs.values())
     logs.setup(NAME, options.log_file, options.verbosity)
     return daemon.run(lambda: manager.run(NAME, specs, options), NAME)

@@ -12,6 +12,8 @@ from kubeclient.controller import ControllerSpec
 from kubeclient.leader import Election
 from kubeclient.manager import add_controller_flags, worker_counts
 
+NAME = "kube-controller-manager"
+CONTROLLERS = "controller_manager.controllers"
 SECURE_PORT = 10257
 
 
@@ -76,7 +78,7 @@ def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -
 
 def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
     flags = base_parser(
-        "kube-controller-manager",
+        NAME,
         "Moves the cluster from what it is to what the API says it should be.",
         secure_port=SECURE_PORT,
         leader_elect=True,

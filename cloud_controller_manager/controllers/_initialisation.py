@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cloudprovider.interface import CloudError, Instance
-from kubeapi.core.node import Node, NodeAddress
+from kubeapi.core.node import PROVIDED_NODE_IP, UNINITIALIZED_TAINT, Node, NodeAddress
 
-UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
 SHUTDOWN = "node.cloudprovider.kubernetes.io/shutdown"
-PROVIDED_NODE_IP = "alpha.kubernetes.io/provided-node-ip"
-
-
-def is_uninitialized(node: Node) -> bool:
-    return any(taint.key == UNINITIALIZED for taint in node.spec.taints or ())
 
 
 def topology_labels(instance: Instance) -> dict[str, str]:
@@ -34,7 +28,7 @@ def with_cloud_facts(node: Node, instance: Instance) -> Node:
     changed = node.clone()
     changed.spec.providerID = changed.spec.providerID or instance.provider_id
     changed.metadata.labels = node.labels | topology_labels(instance)
-    taints = [taint for taint in node.spec.taints or () if taint.key != UNINITIALIZED]
+    taints = [taint for taint in node.spec.taints or () if taint.key != UNINITIALIZED_TAINT]
     changed.spec.taints = taints or None
     return changed
 

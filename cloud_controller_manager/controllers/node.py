@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from apimachinery.errors import NotFound
 from apimachinery.model import to_dict
-from cloud_controller_manager.controllers._initialisation import is_uninitialized, node_addresses, with_cloud_facts
+from cloud_controller_manager.controllers._initialisation import node_addresses, with_cloud_facts
 from cloud_controller_manager.controllers._triggers import node_changes
 from cloudprovider.interface import CloudError, Instance
 from componentbase import logs
-from kubeapi.core.node import Node
+from kubeapi.core.node import UNINITIALIZED_TAINT, Node, has_taint
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, own
 from kubeclient.rest import STRATEGIC_MERGE_PATCH
 
@@ -29,7 +29,7 @@ class CloudNode:
         if node is None or node.metadata.deletionTimestamp is not None:
             return DONE
         instance = await self.provider.instances.find(node)
-        fresh = is_uninitialized(node)
+        fresh = has_taint(node, UNINITIALIZED_TAINT)
         if instance is None:
             if fresh:  # the cloud may come to know it: the key comes back
                 raise CloudError(f"the cloud has no machine of the node {key}")

@@ -12,16 +12,14 @@ from typing import Any
 from apimachinery.conditions import is_true
 from apimachinery.errors import NotFound
 from apimachinery.model import to_dict
-from cloud_controller_manager.controllers._initialisation import is_uninitialized
 from cloudprovider.interface import CloudError, LoadBalancers
 from componentbase import logs
-from kubeapi.core.node import Node
+from kubeapi.core.node import TO_BE_DELETED_TAINT, UNINITIALIZED_TAINT, Node, has_taint
 from kubeapi.core.service.model import LoadBalancerStatus, Service
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, own
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
-TO_BE_DELETED = "ToBeDeletedByClusterAutoscaler"
 
 log = logs.logger(__name__)
 
@@ -40,9 +38,8 @@ def wants_balancer(service: Service) -> bool:
 
 def takes_traffic(node: Node) -> bool:
     """Tells whether a balancer may send to the node."""
-    leaving = any(taint.key == TO_BE_DELETED for taint in node.spec.taints or ())
     ready = is_true(node.status.conditions, "Ready")
-    return ready and not leaving and not is_uninitialized(node) and EXCLUDED not in node.labels
+    return ready and not has_taint(node, TO_BE_DELETED_TAINT, UNINITIALIZED_TAINT) and EXCLUDED not in node.labels
 
 
 class ServiceBalancers:

@@ -209,8 +209,8 @@ class HostGroups(NodeGroups):
 
     async def template(self, group: str) -> Node:
         inventory = self._machine.inventory()
-        found = next((item for item in inventory.groups if item.name == group), None)
-        if found is None:
+        wanted = next((item for item in inventory.groups if item.name == group), None)
+        if wanted is None:
             raise CloudError(f"there is no node group {group}")
         name = f"{group}-template"
         labels = {
@@ -220,9 +220,9 @@ class HostGroups(NodeGroups):
             "topology.kubernetes.io/region": inventory.region,
             "topology.kubernetes.io/zone": inventory.zone,
         }
-        status = NodeStatus(capacity=found.allocatable, allocatable=found.allocatable)
-        node = Node(metadata=ObjectMeta(name=name, labels=labels | found.labels), status=status)
-        node.spec.taints = [_taint(text) for text in found.taints] or None
+        status = NodeStatus(capacity=wanted.allocatable, allocatable=wanted.allocatable)
+        node = Node(metadata=ObjectMeta(name=name, labels=labels | wanted.labels), status=status)
+        node.spec.taints = [_taint(text) for text in wanted.taints] or None
         return node
 
     async def add_machine(self, group: str) -> None:

@@ -25,6 +25,12 @@ NODE_GROUP, NODE_USER_PREFIX = "system:nodes", "system:node:"
 
 OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service"
 """The key of a taint by which someone vouches that nothing runs on the node any more."""
+UNINITIALIZED_TAINT = "node.cloudprovider.kubernetes.io/uninitialized"
+"""The key of a taint that a kubelet gives its new Node where a cloud has yet to say what it knows of it."""
+TO_BE_DELETED_TAINT = "ToBeDeletedByClusterAutoscaler"
+"""The key of a taint that the cluster autoscaler gives a node which it empties and removes."""
+PROVIDED_NODE_IP = "alpha.kubernetes.io/provided-node-ip"
+"""The annotation by which a kubelet tells the cloud which of the machine's addresses are the node's."""
 
 
 class ConfigMapNodeConfigSource(Model, protobuf="namespace name uid resourceVersion kubeletConfigKey"):
@@ -321,6 +327,11 @@ def _check_addresses(errors: Errors, status: NodeStatus) -> None:
         if (address.type, address.address) in seen:
             errors.duplicate(("status", "addresses", index), address.model_dump())
         seen.add((address.type, address.address))
+
+
+def has_taint(node: Node, *keys: str) -> bool:
+    """Tells whether the node has a taint with one of these keys, whatever its value and effect."""
+    return any(taint.key in keys for taint in node.spec.taints or ())
 
 
 def _status_text(node: Node, now: float) -> str:

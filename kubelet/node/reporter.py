@@ -18,7 +18,7 @@ from componentbase.clock import Clock
 from componentbase.flags import version
 from componentbase.tasks import first_of
 from kubeapi.coordination.lease import NODE_LEASES, Lease, LeaseSpec
-from kubeapi.core.node import Node, NodeSpec, NodeStatus
+from kubeapi.core.node import PROVIDED_NODE_IP, UNINITIALIZED_TAINT, Node, NodeSpec, NodeStatus
 from kubeapi.core.pod.scheduling.affinity import Taint
 from kubeclient.backoff import Backoff
 from kubeclient.informer import Informer
@@ -38,8 +38,7 @@ FIRST_RETRY_SECONDS = 0.2
 MOST_RETRY_SECONDS = 7.0
 IMAGE_REFRESH_SECONDS = 300.0
 ANNOTATIONS = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
-PROVIDED_NODE_IP = "alpha.kubernetes.io/provided-node-ip"
-UNINITIALIZED = Taint(key="node.cloudprovider.kubernetes.io/uninitialized", value="true", effect="NoSchedule")
+UNINITIALIZED = Taint(key=UNINITIALIZED_TAINT, value="true", effect="NoSchedule")
 UNREADY_RECHECK_SECONDS = 1.0  # a node that is not ready looks often whether it is again
 
 log = logs.logger(__name__)

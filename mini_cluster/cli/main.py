@@ -86,7 +86,31 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    up = add("up", _up, "bring the cluster up, or repair it; returns when every node is Ready")
+    _add_up_flags(add("up", _up, "bring the cluster up, or repair it; returns when every node is Ready"))
+    down = add("down", _down, "end everything and leave nothing on the machine but the cluster's folder")
+    down.add_argument(
+        "--purge", action="store_true", help="delete the folder, too: objects, images, certificates, logs"
+    )
+    down.add_argument("--now", action="store_true", help="cut the hosts' power: pods have no time to end")
+    status = add("status", _status, "show components and nodes; exit code 1 unless all is well")
+    status.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    logs = add("logs", _logs, "show a component's log; without a component, list them")
+    logs.add_argument("component", nargs="?", metavar="COMPONENT")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
+    logs.add_argument("-n", "--tail", type=int, default=200, metavar="LINES", help="last lines (%(default)s; -1: all)")
+    restart = add("restart", _restart, "end and start components, for example after a change of their code")
+    restart.add_argument("components", nargs="*", metavar="COMPONENT", help="by default all but container engines")
+    explain = add("explain-scheduling", _explain_scheduling, "show why each node was refused for a pod, or its score")
+    explain.add_argument("pod", metavar="POD")
+    explain.add_argument("-n", "--namespace", default="default", help="the pod's namespace (%(default)s)")
+    _add_node_commands(commands, shared)
+    add_join_commands(commands, shared)
+    _add_load_commands(commands, shared)
+    add_etcd_commands(commands, shared)
+    return top
+
+
+def _add_up_flags(up: argparse.ArgumentParser) -> None:
     up.add_argument(
         "--nodes",
         type=_node_count,
@@ -138,27 +162,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="DURATION",
         help="how long a host must be unneeded until it is removed (2m)",
     )
-    down = add("down", _down, "end everything and leave nothing on the machine but the cluster's folder")
-    down.add_argument(
-        "--purge", action="store_true", help="delete the folder, too: objects, images, certificates, logs"
-    )
-    down.add_argument("--now", action="store_true", help="cut the hosts' power: pods have no time to end")
-    status = add("status", _status, "show components and nodes; exit code 1 unless all is well")
-    status.add_argument("-o", "--output", choices=("table", "json"), default="table")
-    logs = add("logs", _logs, "show a component's log; without a component, list them")
-    logs.add_argument("component", nargs="?", metavar="COMPONENT")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
-    logs.add_argument("-n", "--tail", type=int, default=200, metavar="LINES", help="last lines (%(default)s; -1: all)")
-    restart = add("restart", _restart, "end and start components, for example after a change of their code")
-    restart.add_argument("components", nargs="*", metavar="COMPONENT", help="by default all but container engines")
-    explain = add("explain-scheduling", _explain_scheduling, "show why each node was refused for a pod, or its score")
-    explain.add_argument("pod", metavar="POD")
-    explain.add_argument("-n", "--namespace", default="default", help="the pod's namespace (%(default)s)")
-    _add_node_commands(commands, shared)
-    add_join_commands(commands, shared)
-    _add_load_commands(commands, shared)
-    add_etcd_commands(commands, shared)
-    return top
 
 
 def _add_node_commands(

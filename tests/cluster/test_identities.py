@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from controller_manager.manager import collect_controllers
+from controller_manager.options import CONTROLLERS
+from kubeclient.manager import collect_controllers
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.client.commandline import CommandLine
 from tests.kits.eventually import eventually
@@ -75,7 +76,7 @@ def test_a_process_is_refused_what_is_not_its_business(cluster: ClusterHandle, i
 
 
 def test_a_controller_is_refused_what_another_may(cluster: ClusterHandle) -> None:
-    accounts = {spec.account for spec in collect_controllers().values()}
+    accounts = {spec.account for spec in collect_controllers(CONTROLLERS).values()}
     refused = {}
     with connect(cluster, "admin") as admin, connect(cluster) as client:
         root = "/api/v1/namespaces/kube-system/serviceaccounts"

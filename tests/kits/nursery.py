@@ -25,7 +25,8 @@ from typing import IO, NoReturn
 
 PRELOADED = {
     "apiserver": "import apiserver.main.server",
-    "controller_manager": "from controller_manager.manager import collect_controllers; collect_controllers()",
+    "controller_manager": "from controller_manager.options import CONTROLLERS as folder; "
+    "from kubeclient.manager import collect_controllers; collect_controllers(folder)",
     "scheduler": "import scheduler.__main__",
 }
 """What is done before the fork, by package: the daemon imports no more when it starts."""

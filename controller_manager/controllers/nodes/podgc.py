@@ -13,7 +13,7 @@ from apimachinery.times import format_time
 from componentbase import logs
 from controller_manager.controllers.nodes._nodehealth import ready_status
 from controller_manager.podstate import NODE_INDEX, index_by_node
-from kubeapi.core.node import OUT_OF_SERVICE_TAINT, Node
+from kubeapi.core.node import OUT_OF_SERVICE_TAINT, Node, has_taint
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
@@ -35,7 +35,7 @@ def _ended_values(pod: Pod) -> Iterable[str]:
 
 def is_out_of_service(node: Node) -> bool:
     """Tells whether someone has vouched by a taint that the node, which is silent, runs nothing any more."""
-    return any(taint.key == OUT_OF_SERVICE_TAINT for taint in node.spec.taints or ()) and ready_status(node) != "True"
+    return has_taint(node, OUT_OF_SERVICE_TAINT) and ready_status(node) != "True"
 
 
 def oldest_beyond(pods: Iterable[Pod], threshold: int) -> list[Pod]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from apimachinery.conditions import is_true
-from kubeapi.core.node import OUT_OF_SERVICE_TAINT, Node
+from kubeapi.core.node import OUT_OF_SERVICE_TAINT, Node, has_taint
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.pod.model import Pod
 from kubeapi.storage.volumeattachment import VolumeAttachment
@@ -88,7 +88,7 @@ def plan_attachments(
 
 def _is_lost(node: Node, unwanted_seconds: float) -> bool:
     """Tells whether nobody will unmount on this node: a person says so, or it has been silent for long."""
-    if any(taint.key == OUT_OF_SERVICE_TAINT for taint in node.spec.taints or ()):
+    if has_taint(node, OUT_OF_SERVICE_TAINT):
         return True
     return unwanted_seconds >= UNMOUNT_SECONDS and not is_true(node.status.conditions, "Ready")
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import orjson
 
-from controller_manager.manager import NAME
-from controller_manager.options import parse
+from controller_manager.options import NAME, parse
 from kubeclient.config import ClientConfig
 from kubeclient.controller import ControllerSpec
 from kubeclient.manager import run_controllers

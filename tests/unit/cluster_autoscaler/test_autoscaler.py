@@ -16,9 +16,9 @@ from cloudprovider.interface import NodeGroup
 from cluster_autoscaler.autoscaler import CLUSTER, CONTROLLER
 from cluster_autoscaler.drainability import DrainRules
 from cluster_autoscaler.expanders._expander import expanders
-from cluster_autoscaler.groups import CANDIDATE, TO_BE_DELETED
+from cluster_autoscaler.groups import CANDIDATE_TAINT
 from kubeapi.core.configmap import ConfigMap
-from kubeapi.core.node import Node
+from kubeapi.core.node import TO_BE_DELETED_TAINT, Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.policy.poddisruptionbudget import PodDisruptionBudget
 from tests.fakes.api import FakeApi, Running
@@ -188,13 +188,13 @@ async def test_a_node_goes_once_it_has_been_unneeded_for_long_enough(bench: Make
     b.nodes("n1", "n2")
     b.api.put(pod("p", "3", on="n1"))
     await b.look()
-    assert b.taints("n2") == [CANDIDATE]
+    assert b.taints("n2") == [CANDIDATE_TAINT]
     assert b.status()["clusterWide"]["scaleDown"]["candidates"] == 1
     await b.looks_after(30)
     assert b.groups.removed == []
     await b.looks_after(31)
     assert b.groups.removed == ["n2"]
-    assert TO_BE_DELETED in b.taints("n2")
+    assert TO_BE_DELETED_TAINT in b.taints("n2")
     assert b.events == [
         'Normal ScaleDownEmpty Scale-down: removing empty node "n2"',
         "Normal ScaleDown marked the node as toBeDeleted/unschedulable",
@@ -268,7 +268,7 @@ async def test_a_budget_keeps_a_node(bench: Make) -> None:
 
     b.api.change(PodDisruptionBudget, "default/budget", other)
     await b.look()
-    assert b.taints("n2") == [CANDIDATE]
+    assert b.taints("n2") == [CANDIDATE_TAINT]
 
 
 async def test_a_cloud_that_fails_to_end_a_machine_is_asked_again_later(bench: Make) -> None:
@@ -304,7 +304,7 @@ async def test_no_node_goes_right_after_one_was_added(bench: Make) -> None:
 async def test_what_a_killed_autoscaler_left_on_nodes_is_taken_off(bench: Make) -> None:
     b = bench(least=2)
     b.nodes("n1", "n2")
-    b.api.put(node("n2", taints=[{"key": TO_BE_DELETED, "value": "1", "effect": "NoSchedule"}]))
+    b.api.put(node("n2", taints=[{"key": TO_BE_DELETED_TAINT, "value": "1", "effect": "NoSchedule"}]))
     await b.look()
     assert b.taints("n2") == []
 

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from cluster_autoscaler.drainability import Blocked, DrainRules, pods_to_move
-from cluster_autoscaler.groups import TO_BE_DELETED
 from cluster_autoscaler.scaledown import Limits, ScaleDownPlan, plan_scale_down
-from kubeapi.core.node import Node
+from kubeapi.core.node import TO_BE_DELETED_TAINT, Node
 from kubeapi.core.pod.model import Pod
 from tests.kits.control_plane.autoscaler import budget, node, pod, rules, state
 
@@ -137,7 +136,7 @@ def test_the_group_keeps_its_minimum() -> None:
             node("n2", annotations={"cluster-autoscaler.kubernetes.io/scale-down-disabled": "true"}),
             "ScaleDownDisabledAnnotation",
         ),
-        (node("n2", taints=[{"key": TO_BE_DELETED, "effect": "NoSchedule"}]), "CurrentlyBeingDeleted"),
+        (node("n2", taints=[{"key": TO_BE_DELETED_TAINT, "effect": "NoSchedule"}]), "CurrentlyBeingDeleted"),
     ],
 )
 def test_some_nodes_stay(idle: Node, reason: str) -> None:

@@ -8,9 +8,8 @@ import pytest
 
 from apimachinery.times import format_time
 from cluster_autoscaler.expanders._expander import choose, expanders
-from cluster_autoscaler.groups import TO_BE_DELETED
 from cluster_autoscaler.scaleup import Option, ScaleUpPlan, plan_scale_up, taking_pods, unschedulable
-from kubeapi.core.node import Node
+from kubeapi.core.node import TO_BE_DELETED_TAINT, Node
 from kubeapi.core.pod.model import Pod
 from tests.kits.control_plane.autoscaler import NOW, node, pod, rules, state
 
@@ -177,7 +176,7 @@ def test_a_machine_that_takes_too_long_is_not_counted_on() -> None:
 
 
 def test_nothing_is_put_on_a_node_that_is_about_to_go() -> None:
-    going = node("n1", taints=[{"key": TO_BE_DELETED, "effect": "NoSchedule"}])
+    going = node("n1", taints=[{"key": TO_BE_DELETED_TAINT, "effect": "NoSchedule"}])
     assert shown(plan([going], [pod("p")], state(going))) == {"workers": (1, 1)}
 
 

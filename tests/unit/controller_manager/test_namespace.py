@@ -10,22 +10,21 @@ import pytest
 from apimachinery.meta import ObjectMeta
 from apiserver.main.defaultroles import default_roles
 from componentbase.daemon import FatalError
-from controller_manager import manager
 from controller_manager.controllers.cluster._namespacecontent import Findings, conditions, content_resources
 from controller_manager.controllers.cluster.rootcacert import CONTROLLER as ROOT_CA
 from controller_manager.controllers.cluster.rootcacert import root_ca
 from controller_manager.controllers.cluster.serviceaccount import CONTROLLER as SERVICE_ACCOUNT
-from controller_manager.options import parse
+from controller_manager.options import CONTROLLERS, parse
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.namespace import Namespace
 from kubeapi.core.serviceaccount import ServiceAccount
 from kubeclient.config import ClientConfig
 from kubeclient.discovery import APIResource
-from kubeclient.manager import selected
+from kubeclient.manager import collect_controllers, selected
 from mini_cluster import storage_classes
 from tests.fakes.api import FakeApi, Running, settle
 
-SPECS = manager.collect_controllers().values()
+SPECS = collect_controllers(CONTROLLERS).values()
 VERBS = ("create", "delete", "deletecollection", "get", "list", "watch")
 UPSTREAM = """
 serviceaccount-token-controller endpoints-controller endpointslice-controller endpointslice-mirroring-controller
@@ -138,9 +137,9 @@ def test_the_kubeconfigs_authority_is_the_default() -> None:
 
 
 def test_controllers_have_upstreams_names() -> None:
-    found = set(manager.collect_controllers())
-    assert {"deployment-controller", "garbage-collector-controller", "taint-eviction-controller"} <= found
-    assert found - set(UPSTREAM.split()) == set(storage_classes.ACCOUNTS)  # provisioners are not in there upstream
+    names = {spec.name for spec in SPECS}
+    assert {"deployment-controller", "garbage-collector-controller", "taint-eviction-controller"} <= names
+    assert names - set(UPSTREAM.split()) == set(storage_classes.ACCOUNTS)  # provisioners are not in there upstream
 
 
 def test_every_controller_has_an_account_with_a_role_of_its_own() -> None:
