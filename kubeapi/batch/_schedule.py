@@ -60,6 +60,8 @@ class Cron:
 
     def next(self, after: float) -> float | None:
         """Returns the first such minute after the time, both in Unix seconds; None if there is none for years."""
+        if not all((self.minutes, self.hours, self.days, self.months, self.weekdays)):
+            return None  # as for ",": to look at every minute of years would take seconds
         moment = float(int(after) // 60 * 60 + 60)
         last_year = datetime.fromtimestamp(moment, self.zone).year + MOST_YEARS
         while (local := datetime.fromtimestamp(moment, self.zone)).year <= last_year:

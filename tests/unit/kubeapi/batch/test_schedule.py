@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -96,6 +97,13 @@ def test_a_day_that_never_comes_is_none() -> None:
     assert parse_schedule("0 0 31 2 *").next(0) is None
 
 
+@pytest.mark.parametrize("text", [", * * * *", "* , * * *", "0 0 , * *", "0 0 1 , *", "* * * * ,"])
+def test_a_field_without_a_value_never_comes_and_costs_no_time(text: str) -> None:
+    start = time.process_time()
+    assert parse_schedule(text).next(0) is None
+    assert time.process_time() - start < 1.0
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -113,6 +121,7 @@ def test_a_day_that_never_comes_is_none() -> None:
         ("* * L * *", 'failed to parse int from L: strconv.Atoi: parsing "L": invalid syntax'),
         ("@often", "unrecognized descriptor: @often"),
         ("@every day", "failed to parse duration @every day: "),
+        ("@every 9999999999h", "failed to parse duration @every 9999999999h: "),
     ],
 )
 def test_what_is_wrong_is_told(text: str, message: str) -> None:
