@@ -154,10 +154,6 @@ class ApiClient:
     def text(self, path: str, params: Dict | None = None) -> str:
         return self._send("GET", path, params, None, "", "*/*").decode()
 
-    def send_raw(self, method: str, path: str, body: bytes | None = None) -> str:
-        """Sends the body as it is and returns the answer as it is. Raises: StatusError, Unreachable."""
-        return self._send(method, path, None, body, "application/json", "").decode()
-
     def _send(
         self, method: str, path: str, params: Dict | None, content: bytes | None, content_type: str, accept: str
     ) -> bytes:

@@ -16,10 +16,9 @@ from kubectl.invocation.flags import dry_run_params, duration
 from kubectl.invocation.parser import choice
 
 CASCADE = choice(
-    "background", "foreground", "orphan", "true", "false",
+    "background", "foreground", "orphan",
     refusal='invalid cascade value (%s). Must be "background", "foreground", or "orphan"',
 )  # fmt: skip
-_OLD_CASCADES = {"true": "background", "false": "orphan"}
 _UNKNOWN = "?"
 
 
@@ -35,15 +34,6 @@ def add_deletion_flags(parser: argparse.ArgumentParser) -> None:
         "--cascade", nargs="?", const="background", default="background",
         metavar="background|foreground|orphan", type=CASCADE, help="how dependents of deleted objects are treated",
     )  # fmt: skip
-
-
-def cascade_of(context: CommandContext, value: str) -> str:
-    """The meaning of --cascade; warns of its old booleans."""
-    new = _OLD_CASCADES.get(value)
-    if new is None:
-        return value
-    context.say(f"warning: --cascade={value} is deprecated (boolean value) and can be replaced with --cascade={new}.")
-    return new
 
 
 def delete_object(

@@ -59,12 +59,12 @@ def text_of_objects(objects: Sequence[Dict], form: str) -> str:
     return (to_json if form == "json" else to_yaml)(without_managed_fields(whole))
 
 
-def header(intro: str, reasons: Sequence[str], form: str) -> str:
+def header(reasons: Sequence[str], form: str) -> str:
     """The comment above the objects, with the reasons why the file is open again; JSON has no comments."""
     if form == "json":
         return ""
     lines = (line for reason in reasons for line in reason.splitlines() or [""])
-    return intro + "".join(f"# {line}".rstrip() + "\n" for line in lines)
+    return INTRO + "".join(f"# {line}".rstrip() + "\n" for line in lines)
 
 
 def content(text: str) -> str:
@@ -88,7 +88,6 @@ class EditSession:
     form: str  # yaml or json
     objects: list[tuple[Target, Dict]]
     send: Send
-    intro: str = INTRO
     same_kind: bool = True  # False of a subresource, whose kind is not that of its target
 
     def run(self) -> None:
@@ -97,7 +96,7 @@ class EditSession:
         reasons: list[str] = []
         while True:
             before = body
-            text, file = edit_text(header(self.intro, reasons, self.form) + before, f".{self.form}")
+            text, file = edit_text(header(reasons, self.form) + before, f".{self.form}")
             body = content(text)
             if body == content(before):
                 if reasons:

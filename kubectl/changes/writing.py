@@ -145,13 +145,6 @@ def compact(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def send_raw(context: CommandContext, method: str, path: str, body: str = "") -> None:
-    """Prints the answer to a request of --raw. Raises: UsageError for what is not a path, StatusError."""
-    if not path.startswith("/"):
-        raise UsageError(f'--raw must be a valid URL path: parse "{path}": invalid URI for request')
-    context.out.write(context.api.send_raw(method, path, body.encode() or None))
-
-
 def need_files(args: argparse.Namespace) -> None:
     """Raises: UsageError where neither -f nor -k is given."""
     if not args.filename:

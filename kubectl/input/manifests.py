@@ -119,14 +119,6 @@ def _texts(source: str, *, recursive: bool) -> Iterator[tuple[str, str]]:
             raise UsageError(f"error reading {file}: {error}") from error
 
 
-def raw_text(sources: list[str]) -> str:
-    """The text of the one file that is sent as it is. Raises: UsageError where there are several."""
-    texts = [text for source in sources for _, text in _texts(source, recursive=False)]
-    if len(texts) != 1:
-        raise UsageError("--raw can only use a single local file or stdin")
-    return texts[0]
-
-
 def _fetch(url: str) -> str:
     from urllib.request import urlopen  # here: few manifests come from a URL
 

@@ -8,7 +8,6 @@ from typing import Any
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType
 from kubectl.invocation.command import UsageError
-from kubectl.output.ages import age
 from kubectl.output.jsonpath import JSONPathError, Template, relaxed
 from kubectl.output.printers import cell_text, table
 
@@ -55,15 +54,6 @@ class TableText:
         if self._args.show_labels:
             line.append(",".join(f"{k}={v}" for k, v in sorted(own.items())) or "<none>")
         return line
-
-
-def own_table(items: list[Dict]) -> Dict:
-    """A table of names and ages, made without the server's help."""
-    rows = []
-    for item in items:
-        meta = item["metadata"]
-        rows.append({"cells": [meta["name"], age(meta.get("creationTimestamp"))], "object": item})
-    return {"kind": "Table", "columnDefinitions": [{"name": "Name", "format": "name"}, {"name": "Age"}], "rows": rows}
 
 
 def sorted_by(rows: list[Dict], objects: list[Dict], path: str) -> list[Dict]:

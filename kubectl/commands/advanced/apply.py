@@ -11,9 +11,8 @@ from apimachinery.patch.merge import create_merge_patch, three_way_merge
 from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict, Unreachable
 from kubectl.api.discovery import ResourceType
 from kubectl.changes import serverside, writing
-from kubectl.changes.deletion import add_deletion_flags, cascade_of, delete_and_wait
+from kubectl.changes.deletion import add_deletion_flags, delete_and_wait
 from kubectl.changes.writing import Report
-from kubectl.commands.advanced import _lastapplied
 from kubectl.input.manifests import Manifest, add_file_arguments, read_manifests
 from kubectl.input.targets import Target, resolve
 from kubectl.invocation.command import Command, CommandContext, UsageError, blaming, raise_all, refuse
@@ -35,16 +34,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_bool(parser, "--openapi-patch", default=True, help=argparse.SUPPRESS)
     add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
     add_deletion_flags(parser)
-    _lastapplied.add_verbs(parser)
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    if action := getattr(args, "action", None):
-        action(context, args)
-        return
     writing.need_files(args)
     _check(args)
-    args.cascade = cascade_of(context, args.cascade)
     apply = ClientSideApply(context, args) if not args.server_side else None
     report = Report(context, args)
     failed: list[Exception] = []

@@ -9,7 +9,7 @@ from kubectl.api.client import Dict
 from kubectl.changes import writing
 from kubectl.changes.deletion import add_deletion_flags, delete_and_wait
 from kubectl.changes.writing import Report
-from kubectl.input.manifests import Manifest, add_file_arguments, raw_text, read_manifests
+from kubectl.input.manifests import Manifest, add_file_arguments, read_manifests
 from kubectl.input.targets import Target, resolve
 from kubectl.invocation.command import Command, CommandContext, blaming, raise_all, refuse
 from kubectl.invocation.flags import add_bool
@@ -24,14 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_deletion_flags(parser)
     add_bool(parser, "--wait", default=False, help=argparse.SUPPRESS)  # with --force it always waits
     parser.add_argument("--subresource", default="", metavar="NAME", help="replace this subresource, e.g. status")
-    parser.add_argument("--raw", default="", metavar="PATH", help="a path to PUT the file to as it is")
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
     writing.need_files(args)
-    if args.raw:
-        writing.send_raw(context, "PUT", args.raw, raw_text(args.filename))
-        return
     refuse(
         (not args.force and args.grace_period >= 0, "--grace-period must have --force specified"),
         (not args.force and args.timeout, "--timeout must have --force specified"),

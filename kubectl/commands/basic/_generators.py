@@ -7,14 +7,12 @@ import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubeapi.core.service.headless import HEADLESS
 from kubectl.api.client import Dict
 from kubectl.commands.basic import _jobs
-from kubectl.commands.basic._hashing import content_hash
 from kubectl.invocation.command import CommandContext, UsageError
-from kubectl.invocation.flags import add_bool
 
 Parsers = list[argparse.ArgumentParser]
 
@@ -74,18 +72,7 @@ def _add_data(parser: argparse.ArgumentParser) -> Parsers:
     _add_repeated(parser, "--from-literal", "KEY=VALUE")
     _add_repeated(parser, "--from-file", "PATH", "a file or a folder, or KEY=FILE")
     _add_repeated(parser, "--from-env-file", "FILE", "lines of KEY=VALUE")
-    _add_hash(parser)
     return _add_name(parser)
-
-
-def _add_hash(parser: argparse.ArgumentParser) -> None:
-    add_bool(parser, "--append-hash", default=False, help="end the name with a hash of the content")
-
-
-def _hashed(args: argparse.Namespace, obj: Dict) -> Dict:
-    if args.append_hash:
-        obj["metadata"]["name"] += "-" + content_hash({"data": {}, **obj}, args.name)
-    return obj
 
 
 def _collect(args: argparse.Namespace, kind: str) -> dict[str, bytes]:
@@ -133,7 +120,7 @@ def _configmap(context: CommandContext, args: argparse.Namespace) -> Dict:
         except UnicodeDecodeError:
             binary[key] = base64.b64encode(value).decode()
     fields = ({"data": text} if text else {}) | ({"binaryData": binary} if binary else {})
-    return _hashed(args, _object(args, "v1", "ConfigMap", **fields))
+    return _object(args, "v1", "ConfigMap", **fields)
 
 
 def _add_secret(parser: argparse.ArgumentParser) -> Parsers:
@@ -154,14 +141,13 @@ def _add_secret(parser: argparse.ArgumentParser) -> Parsers:
     registry.set_defaults(collect=_registry_data, type="kubernetes.io/dockerconfigjson")
     for sub in (tls, registry):
         _add_name(sub)
-        _add_hash(sub)
     return [generic, tls, registry]
 
 
 def _secret(context: CommandContext, args: argparse.Namespace) -> Dict:
     data = {key: base64.b64encode(value).decode() for key, value in args.collect(args).items()}
     fields = ({"type": args.type} if args.type else {}) | ({"data": data} if data else {})
-    return _hashed(args, _object(args, "v1", "Secret", **fields))
+    return _object(args, "v1", "Secret", **fields)
 
 
 def _tls_data(args: argparse.Namespace) -> dict[str, bytes]:
@@ -223,21 +209,6 @@ def _service(context: CommandContext, args: argparse.Namespace) -> Dict:
     return obj
 
 
-def _add_priority_class(parser: argparse.ArgumentParser) -> Parsers:
-    parser.add_argument("--value", type=int, default=0, help="pods with a higher one come first")
-    add_bool(parser, "--global-default", default=False, help="the class of pods that name none")
-    parser.add_argument("--description", default="", help="when to use it")
-    parser.add_argument("--preemption-policy", default="PreemptLowerPriority", metavar="PreemptLowerPriority|Never")
-    return _add_name(parser)
-
-
-def _priority_class(context: CommandContext, args: argparse.Namespace) -> Dict:
-    fields: dict[str, Any] = {"value": args.value, "preemptionPolicy": args.preemption_policy}
-    fields |= {"globalDefault": True} if args.global_default else {}
-    fields |= {"description": args.description} if args.description else {}
-    return _object(args, "scheduling.k8s.io/v1", "PriorityClass", **fields)
-
-
 def _namespace(context: CommandContext, args: argparse.Namespace) -> Dict:
     return _object(args, "v1", "Namespace", spec={}, status={})
 
@@ -257,5 +228,4 @@ GENERATORS = (
         "service", ("svc",), "A Service: clusterip, nodeport, loadbalancer, externalname", _add_service, _service
     ),
     Generator("serviceaccount", ("sa",), "A ServiceAccount", _add_name, _service_account),
-    Generator("priorityclass", ("pc",), "A PriorityClass", _add_priority_class, _priority_class),
 )

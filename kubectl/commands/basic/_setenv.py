@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import re
 import sys
 from collections.abc import Callable
@@ -30,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefix", default="", help="what names from --from begin with")
     parser.add_argument("--keys", action="append", default=[], help="with --from: these keys only")
     add_bool(parser, "--list", default=False, help="show the environment")
-    add_bool(parser, "--resolve", default=False, help="with --list: show what references mean")
     add_bool(parser, "--overwrite", default=True, help="change variables that are set already")
 
 
@@ -43,7 +41,6 @@ def plan(context: CommandContext, args: argparse.Namespace) -> tuple[list[str], 
     variables = [{"name": name, "value": value} for name, value in values.items()]
     if args.source:
         variables += _referred(context, args, keys)
-    references = _References(context)
 
     def change(obj: Dict) -> None:
         if args.list and pod_spec(obj) is None:
@@ -61,7 +58,7 @@ def plan(context: CommandContext, args: argparse.Namespace) -> tuple[list[str], 
             if args.list:
                 context.print(f"# {obj['kind']} {name}, container {container['name']}")
                 for variable in container.get("env") or ():
-                    context.print(_line(variable, references if args.resolve else None))
+                    context.print(_line(variable))
 
     return words, change
 
@@ -142,33 +139,13 @@ def _update(container: Dict, variables: list[Dict], removed: set[str]) -> None:
         del container["env"]
 
 
-class _References:
-    """Reads the values that variables refer to; each object is read once."""
-
-    def __init__(self, context: CommandContext) -> None:
-        self._context = context
-        self._read: dict[str, Dict] = {}
-
-    def value(self, kind: str, name: str, key: str) -> str:
-        """The value of one key. Raises: UsageError for a key that is not there, StatusError."""
-        path = f"/api/v1/namespaces/{self._context.namespace}/{kind.lower()}s/{name}"
-        if path not in self._read:
-            self._read[path] = self._context.api.request("GET", path).get("data") or {}
-        data = self._read[path]
-        if key not in data:
-            raise UsageError(f"key {key} not found in {kind.lower()} {name}")
-        return base64.b64decode(data[key]).decode(errors="replace") if kind == "Secret" else str(data[key])
-
-
-def _line(variable: Dict, references: _References | None) -> str:
-    """A variable as `--list` shows it; a reference is a comment, unless `references` resolves it."""
+def _line(variable: Dict) -> str:
+    """A variable as `--list` shows it; a reference is a comment."""
     name, source = variable["name"], variable.get("valueFrom")
     if not source:
         return f"{name}={variable.get('value', '')}"
     for kind, field in _REFERENCES.items():
         if ref := source.get(field):
-            if references is not None:
-                return f"{name}={references.value(kind, ref['name'], ref['key'])}"
             return f"# {name} from {kind.lower()} {ref['name']}, key {ref['key']}"
     if ref := source.get("fieldRef"):
         return f"# {name} from field path {ref['fieldPath']}"

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from apimachinery.errors import StatusError
 from kubectl.api.client import Dict
 from kubectl.changes import writing
-from kubectl.changes.editing import EditSession
 from kubectl.changes.writing import Report
 from kubectl.commands.basic._generators import GENERATORS
 from kubectl.commands.basic._token import add_token, request_token
-from kubectl.input.manifests import Manifest, add_file_arguments, raw_text, read_manifests
-from kubectl.input.targets import Target, resolve
+from kubectl.input.manifests import Manifest, add_file_arguments, read_manifests
+from kubectl.input.targets import resolve
 from kubectl.invocation.command import Command, CommandContext, UsageError, blaming, raise_all
 from kubectl.invocation.flags import add_bool, add_output, add_selector
 
@@ -24,8 +23,6 @@ GENERATED = "the command line"
 def configure(parser: argparse.ArgumentParser) -> None:
     add_file_arguments(parser, "create")
     add_selector(parser)
-    parser.add_argument("--edit", action="store_true", help="edit the objects before they are created")
-    parser.add_argument("--raw", default="", metavar="PATH", help="a path to POST the file to as it is")
     _add_common_flags(parser)
     kinds = parser.add_subparsers(title="kinds", metavar="KIND")
     for generator in GENERATORS:
@@ -55,18 +52,12 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         manifests = [Manifest(build(context, args), GENERATED)]
     else:
         writing.need_files(args)
-        if args.raw:
-            writing.send_raw(context, "POST", args.raw, raw_text(args.filename))
-            return
         manifests = read_manifests(args, "create", selector=args.selector)
     report = Report(context, args, documents=True)
     failed: list[Exception] = []
     for manifest in manifests:
         try:
-            if build is None and args.edit:
-                _edit_and_create(context, args, manifest)
-            else:
-                _create(context, manifest, args, report)
+            _create(context, manifest, args, report)
         except (StatusError, UsageError) as error:
             failed.append(error)
     raise_all(failed)
@@ -86,19 +77,6 @@ def _create(context: CommandContext, manifest: Manifest, args: argparse.Namespac
         with _blaming(manifest):
             obj = context.api.request("POST", target.collection, params=writing.write_params(args), body=obj)
     report(f"{target.kind.display}/{obj['metadata'].get('name') or '<unknown>'}", obj, "created")
-
-
-def _edit_and_create(context: CommandContext, args: argparse.Namespace, manifest: Manifest) -> None:
-    def create(target: Target, old: Dict, new: Dict) -> None:
-        obj = writing.with_last_applied(new, target.namespace) if args.save_config else new
-        created = context.api.request("POST", target.collection, params=writing.write_params(args), body=obj)
-        context.print(f"{target.kind.display}/{created['metadata']['name']} created")
-
-    target = resolve(context, manifest)
-    with blaming("creating", manifest.source):
-        EditSession(
-            context, args.output or "yaml", [(target, writing.with_namespace(manifest.obj, target.namespace))], create
-        ).run()
 
 
 @contextmanager

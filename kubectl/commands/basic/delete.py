@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 
 from apimachinery.errors import NotFound, StatusError
-from kubectl.changes.deletion import add_deletion_flags, cascade_of, delete_object, wait_gone
-from kubectl.changes.writing import send_raw
+from kubectl.changes.deletion import add_deletion_flags, delete_object, wait_gone
 from kubectl.input import candidates
 from kubectl.input.manifests import read_manifests
 from kubectl.input.targets import Target, add_targets, items_of, list_objects, parse_targets, resolve
@@ -30,21 +28,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="with --grace-period=0: do not wait for the node to confirm"
     )
     parser.add_argument("-o", "--output", default="", type=OUTPUT, metavar="name", help="print names only")
-    parser.add_argument("-i", "--interactive", action="store_true", help="ask first")
-    parser.add_argument("--raw", default="", metavar="PATH", help="a path to DELETE as it is")
     add_bool(parser, "--wait", default=True, help="wait until the objects are gone")
     add_bool(parser, "--ignore-not-found", default=False, help="a missing object is not a failure")
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    if args.raw:
-        send_raw(context, "DELETE", args.raw)
-        return
     _settle(context, args)
     targets = _targets(context, args)
-    if args.interactive and targets and not _agreed(context, [target for target, _ in targets]):
-        context.print("deletion is cancelled")
-        return
     failed: list[Exception] = []
     deleted = []
     for target, source in targets:
@@ -63,7 +53,6 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 def _settle(context: CommandContext, args: argparse.Namespace) -> None:
     """Brings the flags into agreement. Raises: UsageError where they contradict each other."""
-    args.cascade = cascade_of(context, args.cascade)
     if args.now:
         if args.grace_period != -1:
             raise UsageError("--now and --grace-period cannot be specified together")
@@ -79,15 +68,6 @@ def _settle(context: CommandContext, args: argparse.Namespace) -> None:
             "Immediate deletion does not wait for confirmation that the running resource has been terminated. "
             "The resource may continue to run on the cluster indefinitely."
         )
-
-
-def _agreed(context: CommandContext, targets: list[Target]) -> bool:
-    context.print(f"You are about to delete the following {len(targets)} resource(s):")
-    for target in targets:
-        context.print(target.display)
-    context.out.write("Do you want to continue? (y/n): ")
-    context.out.flush()
-    return sys.stdin.readline().strip().lower() == "y"
 
 
 def _targets(context: CommandContext, args: argparse.Namespace) -> list[tuple[Target, str]]:

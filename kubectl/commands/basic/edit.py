@@ -25,7 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_targets(parser, "edit", selector=False)
     parser.add_argument("-o", "--output", default="", type=OUTPUT, metavar="yaml|json", help="the form to edit")
     parser.add_argument("--subresource", default="", metavar="NAME", help="edit this subresource, e.g. status")
-    add_bool(parser, "--output-patch", default=False, help="also print the patch that is sent")
     add_bool(parser, "--save-config", default=False, help="keep the result for later applies")
     writing.add_validate(parser)
     writing.add_field_manager(parser, "kubectl-edit")
@@ -53,8 +52,6 @@ def _patch(context: CommandContext, args: argparse.Namespace, target: Target, ol
         text = writing.compact({**new, "metadata": {**new["metadata"], "annotations": annotations}}) + "\n"
         new = {**new, "metadata": {**new["metadata"], "annotations": {**annotations, writing.LAST_APPLIED: text}}}
     patch, content_type = writing.two_way_patch(old, new)
-    if args.output_patch:
-        context.print(f"Patch: {writing.compact(patch)}")
     if args.subresource:
         content_type = MERGE_PATCH  # a Scale has no model that says which lists merge
     return context.api.patch(target.subresource(args.subresource), patch, content_type, writing.write_params(args))

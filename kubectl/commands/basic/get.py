@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable
 
 from apimachinery.errors import Expired, NotFound, StatusError
 from kubectl.api.client import PAGE_SIZE, TABLE, Dict
@@ -15,9 +13,8 @@ from kubectl.invocation.command import Command, CommandContext, UsageError, rais
 from kubectl.invocation.flags import add_bool, add_output
 from kubectl.invocation.parser import choice
 from kubectl.output.printers import Printer, object_printer
-from kubectl.output.tables import TableText, own_table, sorted_by
+from kubectl.output.tables import TableText, sorted_by
 
-EVENT_WIDTH = 11  # "MODIFIED" and a gap
 SUBRESOURCE = choice("", "status", "scale", refusal='invalid subresource value: "%s". Must be one of [status scale]')
 
 
@@ -25,7 +22,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_targets(parser, "get", words="TYPE, TYPE NAME ..., or TYPE/NAME ...", fields=True, namespaces=True)
     add_output(parser)
     parser.add_argument("-w", "--watch", action="store_true", help="after listing, show changes as they come")
-    add_bool(parser, "--output-watch-events", default=False, help="with -w: what happened, ADDED, MODIFIED or DELETED")
     parser.add_argument("--watch-only", action="store_true", help="only show changes")
     parser.add_argument("-L", "--label-columns", action="append", default=[], help="labels to show as columns")
     parser.add_argument("--sort-by", default="", help="JSONPath of the field to sort by, e.g. .metadata.name")
@@ -37,7 +33,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_bool(parser, "--show-labels", default=False, help="labels as the last column")
     add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
     parser.add_argument("--chunk-size", type=int, default=PAGE_SIZE, help="objects that one list request asks for")
-    add_bool(parser, "--server-print", default=True, help="let the server make the tables; else names and ages")
     add_bool(parser, "--show-kind", default=False, help="names as kind/name")
     add_bool(parser, "--ignore-not-found", default=False, help="exit 0 where a named object does not exist")
 
@@ -124,10 +119,7 @@ def _items(target: Target, answer: Dict) -> list[Dict]:
 
 def _tables(context: CommandContext, args: argparse.Namespace, targets: list[Target]) -> None:
     params = {"includeObject": "Object"} if args.sort_by else {}
-    accept = TABLE if args.server_print else ""
-    fetched, failed = _fetch_all(context, args, targets, accept, **({} if not args.server_print else params))
-    if not args.server_print:
-        fetched = [(target, own_table(_items(target, answer))) for target, answer in fetched]
+    fetched, failed = _fetch_all(context, args, targets, TABLE, **params)
     grouped: dict[str, tuple[Target, Dict]] = {}
     for target, part in fetched:
         _, whole = grouped.setdefault(target.kind.full_name, (target, {**part, "rows": []}))
@@ -149,7 +141,7 @@ def _watch(context: CommandContext, args: argparse.Namespace, targets: list[Targ
     target = targets[0]
     as_table = args.output in ("", "wide")
     accept = TABLE if as_table else ""
-    show = _eventful(args, TableText(args, target.kind, with_kind=args.show_kind).text if as_table else None)
+    show = TableText(args, target.kind, with_kind=args.show_kind).text if as_table else _one_by_one(args)
     try:
         first = _fetch(context, args, target, accept)
     except NotFound:
@@ -159,7 +151,7 @@ def _watch(context: CommandContext, args: argparse.Namespace, targets: list[Targ
     version = _version(first)
     if not args.watch_only:
         for part in [first] if as_table else _items(target, first):
-            context.out.write(show(part, "ADDED"))
+            context.out.write(show(part))
         context.out.flush()
     fields = f"metadata.name={target.name}" if target.name else args.field_selector
     params: Dict = {"labelSelector": args.selector, "fieldSelector": fields, "allowWatchBookmarks": "true"}
@@ -169,38 +161,15 @@ def _watch(context: CommandContext, args: argparse.Namespace, targets: list[Targ
             for kind, obj in context.api.watch(path, {**params, "resourceVersion": version}, accept):
                 version = _version(obj) or version
                 if kind != "BOOKMARK":
-                    context.out.write(show(obj, kind))
+                    context.out.write(show(obj))
                     context.out.flush()
         except Expired:
             version = _version(context.api.request("GET", path, params={"limit": 1}))
 
 
-def _eventful(args: argparse.Namespace, table: Printer | None) -> Callable[[Dict, str], str]:
-    """Prints one change: an object, and with --output-watch-events what happened to it."""
-    if table is not None:
-        return _with_events(table) if args.output_watch_events else lambda obj, event: table(obj)
-    show = _one_by_one(_printer(args), args)
-    if not args.output_watch_events or args.output not in ("json", "yaml"):
-        return lambda obj, event: show(obj)
-    if args.output == "yaml":
-        return lambda obj, event: show({"type": event, "object": obj})
-    return lambda obj, event: json.dumps({"type": event, "object": obj}, separators=(",", ":")) + "\n"
-
-
-def _with_events(table: Printer) -> Callable[[Dict, str], str]:
-    """Puts a column in front, as wide as the longest event."""
-
-    def show(obj: Dict, event: str) -> str:
-        lines = table(obj).splitlines(keepends=True)
-        heads = len(lines) - len(obj.get("rows") or [])
-        return "".join(f"{'EVENT' if i < heads else event:<{EVENT_WIDTH}}{line}" for i, line in enumerate(lines))
-
-    return show
-
-
-def _one_by_one(show: Printer, args: argparse.Namespace) -> Printer:
+def _one_by_one(args: argparse.Namespace) -> Printer:
     """Prints YAML documents with a line between them."""
-    separator = ""
+    show, separator = _printer(args), ""
 
     def show_next(obj: Dict) -> str:
         nonlocal separator

@@ -6,10 +6,8 @@ import argparse
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from apimachinery.names import random_suffix
-from apimachinery.yaml import YamlError, read_document
 from kubectl.api.client import STRATEGIC_MERGE_PATCH, Dict
 from kubectl.changes.generated import IMAGE, PULL_POLICIES
 from kubectl.input import candidates
@@ -35,7 +33,6 @@ def configure(parser: Parser) -> None:
     parser.add_argument(
         "--profile", default="legacy", metavar="|".join(PROFILES), help="what the container may do; rather not legacy"
     )
-    parser.add_argument("--custom", default="", metavar="FILE", help="part of a container, for what no flag sets")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
     parser.add_argument("--image-pull-policy", default="", metavar="Always|IfNotPresent|Never")
     add_bool(parser, "--arguments-only", default=False, help="what is behind -- are arguments, not the command")
@@ -139,30 +136,6 @@ def _completed(args: argparse.Namespace, container: Dict) -> Dict:
     return container | ({"tty": True} if args.tty else {})
 
 
-def _customized(args: argparse.Namespace, containers: list[Dict], name: str | None) -> list[Dict]:
-    """Merges the file of --custom into the named container, last of all. Raises: UsageError."""
-    if not args.custom:
-        return containers
-    from apimachinery.patch.strategic import strategic_merge_patch  # here: the models of pods take 200 ms
-    from kubeapi.core.pod.spec import Container
-
-    custom = _custom(args.custom)
-    return [strategic_merge_patch(c, custom, Container) if c["name"] == name else c for c in containers]
-
-
-def _custom(file: str) -> Dict:
-    try:
-        custom = read_document(Path(file).read_bytes()).value
-    except OSError as error:
-        why = f"open {file}: {(error.strerror or '').lower()}"
-        raise UsageError(f"must pass a container spec json file for custom profile: {why}") from error
-    except YamlError as error:
-        raise UsageError(f"{file} does not contain a valid container spec: {error}") from error
-    if not isinstance(custom, dict) or "name" in custom or "image" in custom:
-        raise UsageError(f"{file} must be part of a container, without name and image")
-    return custom
-
-
 def _new_name(context: CommandContext, args: argparse.Namespace, taken: set[str]) -> str:
     if args.container:
         return str(args.container)
@@ -179,7 +152,6 @@ def _beside(context: CommandContext, args: argparse.Namespace, target: Target, p
     container = _completed(args, {"name": _new_name(context, args, set(container_names(pod)))})
     container = with_security(container, PROFILES[args.profile])
     container |= {"targetContainerName": args.target} if args.target else {}
-    [container] = _customized(args, [container], container["name"])
     present = pod["spec"].get("ephemeralContainers") or []
     patch = {"spec": {"ephemeralContainers": [*present, container]}}
     context.api.patch(target.subresource("ephemeralcontainers"), patch, STRATEGIC_MERGE_PATCH)
@@ -210,7 +182,6 @@ def _by_copy(
     copied, chosen = pod_copy(
         pod, args.copy_to, change, PROFILES[args.profile], keep, share_processes=args.share_processes, images=images
     )
-    copied["spec"]["containers"] = _customized(args, copied["spec"]["containers"], chosen)
     context.api.request("POST", target.kind.path(target.namespace), body=copied)
     if args.replace:
         options = {"kind": "DeleteOptions", "apiVersion": "v1"}
@@ -224,7 +195,6 @@ def _on_node(context: CommandContext, args: argparse.Namespace, node: Target) ->
         context.print(f"Creating debugging pod {name} with container {container} on node {node.name}.")
     kind = context.discovery.find("pods")
     pod = node_pod(name, node.name, _completed(args, {"name": container}), PROFILES[args.profile])
-    pod["spec"]["containers"] = _customized(args, pod["spec"]["containers"], container)
     context.api.request("POST", kind.path(context.namespace), body=pod)
     return Target(kind, name, context.namespace), container
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,16 +109,3 @@ def test_profiles_mean_the_same(pair: Pair, profile: str) -> None:
     for found in (beside, nodes):
         mini, real = (json.dumps(found[f"{who}-{profile}"]) for who in ("mini", "real"))
         assert mini.replace(f"mini-{profile}", "x") == real.replace(f"real-{profile}", "x")
-
-
-def test_a_file_completes_the_container(pair: Pair, tmp_path: Path) -> None:
-    custom = tmp_path / "custom.yaml"
-    custom.write_text("env: [{name: A, value: b}]\nsecurityContext: {runAsUser: 5}\n")
-    pair.mini.run("debug", "web", "--image=b", "-c", "custom", "--profile=sysadmin", f"--custom={custom}")
-    container = pair.mini.get("pod", "web")["spec"]["ephemeralContainers"][-1]
-    assert container["securityContext"] == {"privileged": True, "runAsUser": 5}
-    assert container["env"] == [{"name": "A", "value": "b"}]
-    custom.write_text("name: x\n")
-    assert "without name and image" in pair.mini.fails(
-        "debug", "web", "--image=b", "-q", "--profile=general", f"--custom={custom}"
-    )

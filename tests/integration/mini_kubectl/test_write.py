@@ -115,12 +115,8 @@ def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
         "replace -f cm.yaml --force --dry-run=server",
         "replace -f cm.yaml --dry-run=client -o yaml",
         "replace -f cm.yaml -k kz",
-        "replace --raw /api/v1/x -f cm.yaml",
-        "delete --raw /api/v1/namespaces/default/configmaps/nope",
         "delete -f cm.yaml cm one",
         "create -f cm.yaml --dry-run=client -o yaml",
-        "create cm x --append-hash --dry-run=client -o yaml",
-        "create priorityclass high --value=9 --description=d --dry-run=client -o yaml",
         "create token nope",
         "set image deploy/web *=web:4 web=web:5",
         "set image cm/one web=x",
@@ -131,15 +127,11 @@ def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
         "set env deploy/web X=2 -c n*",
         "set env deploy/web --from=configmap/one --prefix=P_ --dry-run=client -o yaml",
         "set resources deploy/web --limits=cpu=x",
-        "apply view-last-applied cm/one deploy/web -o json",
-        "apply set-last-applied -f cm2.yaml --dry-run=client",
-        "apply set-last-applied -f plain.yaml",
         "apply -f cm.yaml --force-conflicts",
         "apply -f selector.yaml",
         "apply -f cm?.yaml --dry-run=server",
         "apply -f list.yaml --dry-run=server",
         "apply -k kz --dry-run=client",
-        "get cm --server-print=false",
         "label -f cm.yaml --list",
     ],
 )
@@ -157,7 +149,6 @@ def test_without_changes(pair: Pair, line: str) -> None:
         (RESET, "set env deploy/web X=1 A-"),
         (RESET, "set resources deploy/web --limits=cpu=1,memory=1Gi --requests=cpu=100m"),
         (RESET, "apply -f selector.yaml --force"),
-        (RESET, "apply set-last-applied -f cm2.yaml"),
         ("delete -f cm.yaml --ignore-not-found", "apply --server-side -f cm.yaml"),
         (OTHERS, "apply --server-side -f cm2.yaml -f web2.yaml"),
         (OTHERS, "apply --server-side --force-conflicts -f cm2.yaml"),
@@ -198,14 +189,12 @@ sed -i "$(sed -n $((n + 1))p {folder}/script)" "$1"
     ("line", "edits"),
     [
         ("edit cm one", 's/a: "1"/a: "5"/'),
-        ("edit cm one --output-patch", 's/a: "1"/a: "5"/'),
         ("edit cm one -o json", 's/"a": "1"/"a": "5"/'),
         ("edit cm one", "s/name: one/name: two/"),
         ("edit cm one", "s/kind: ConfigMap/kind: Foo/"),
         ("edit cm one", 's/^data:/data: [}/\ns/^data: .*/data:/;s/a: "1"/a: "6"/'),
         ("edit cm/one deploy/web", 's/image: .*/image: ""/\ns/image: .*/image: "n"/'),
         ("edit cm one", 's/resourceVersion: .*/resourceVersion: "1"/'),
-        ("apply edit-last-applied cm one", 's/a: "1"/a: "2"/'),
     ],
 )
 def test_edit(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, edits: str) -> None:
@@ -228,12 +217,6 @@ def test_an_editor_that_fails(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> No
     for editor in ("false", "/nonexistent/editor -w"):
         monkeypatch.setenv("KUBE_EDITOR", editor)
         pair.same("edit cm one")
-
-
-def test_deletion_asks_first(pair: Pair) -> None:
-    for answer, said in (("n", "deletion is cancelled"), ("y", 'deployment.apps "web" deleted')):
-        done = pair.same("delete cm/one deploy/web -i --dry-run=server", stdin=answer + "\n")
-        assert said in done.stdout
 
 
 def test_fields_of_client_side_apply_are_taken_over(pair: Pair) -> None:

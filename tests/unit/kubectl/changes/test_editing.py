@@ -6,7 +6,7 @@ from kubectl.changes.editing import INTRO, content, header
 
 
 def test_the_comment_above_an_edited_object_says_why_it_is_open_again() -> None:
-    text = header(INTRO, ['pods "a" was not valid:', "* spec: wrong\ntwice", ""], "yaml")
+    text = header(['pods "a" was not valid:', "* spec: wrong\ntwice", ""], "yaml")
     assert text.removeprefix(INTRO) == '# pods "a" was not valid:\n# * spec: wrong\n# twice\n#\n'
     assert content(text + "kind: Pod\n") == "kind: Pod\n"
-    assert header(INTRO, ["why"], "json") == ""
+    assert header(["why"], "json") == ""
