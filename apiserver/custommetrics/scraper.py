@@ -7,13 +7,13 @@ scheme. Nothing is asked unless an autoscaler or a person asks here.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apimachinery.errors import BadRequest
 from apimachinery.model import decode
 from apiserver.custommetrics.series import SHORTEST_SECONDS, Exposition, read_exposition
+from apiserver.proxy.answers import SharedAnswers
 from apiserver.proxy.forward import check_address, default_port, pod_context
 from apiserver.storage.interface import Entry
 from componentbase import logs
@@ -25,8 +25,8 @@ PREFIX = "prometheus.io/"
 KEEP_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 MOST_BYTES = 4 << 20  # of an answer; a longer one is not read
-PARALLEL = 32  # pods asked at once; the rest wait
-MOST_PODS = 2000  # whose answers are kept; the one that was not asked for the longest goes first
+PARALLEL = 32  # pods asked at once
+MOST_PODS = 2000  # whose answers are kept
 
 log = logs.logger(__name__)
 
@@ -40,22 +40,12 @@ class PodSeries:
     before: Exposition | None
 
 
-@dataclass
-class _Kept:
-    uid: str
-    asked_at: float
-    answer: asyncio.Future[Exposition | None]
-    last: Exposition | None = None
-    before: Exposition | None = None
-
-
 class PodScraper:
-    """One question to a pod at a time: those that come meanwhile share its answer."""
-
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._slots = asyncio.Semaphore(PARALLEL)
-        self._pods: OrderedDict[str, _Kept] = OrderedDict()
+        self._answers = SharedAnswers[PodSeries | None](
+            clock, keep_seconds=KEEP_SECONDS, parallel=PARALLEL, most=MOST_PODS
+        )
 
     async def series(self, entries: Sequence[Entry]) -> list[PodSeries]:
         """Returns what those of the pods show that have metrics, run, and can be asked. `entries` are stored pods."""
@@ -65,36 +55,20 @@ class PodScraper:
         return [answer for answer in answers if answer is not None]
 
     async def _of(self, pod: Pod) -> PodSeries | None:
-        now, uid = self._clock.monotonic(), pod.metadata.uid or ""
-        kept = self._pods.get(pod.key)
-        if kept is None or kept.uid != uid or now - kept.asked_at >= KEEP_SECONDS:
-            last, before = (kept.last, kept.before) if kept is not None and kept.uid == uid else (None, None)
-            kept = _Kept(uid, now, asyncio.ensure_future(self._ask(pod)), last, before)
-            kept.answer.add_done_callback(lambda answer, kept=kept: _note(kept, answer))  # type: ignore[misc]
-            self._pods[pod.key] = kept
-            if len(self._pods) > MOST_PODS:
-                self._pods.popitem(last=False)
-        self._pods.move_to_end(pod.key)
-        await asyncio.shield(kept.answer)  # others may wait for it, too
-        return PodSeries(pod.name, kept.last, kept.before) if kept.last is not None else None
+        return await self._answers.get(pod.metadata.uid or pod.key, lambda before: self._ask(pod, before))
 
-    async def _ask(self, pod: Pod) -> Exposition | None:
+    async def _ask(self, pod: Pod, before: PodSeries | None) -> PodSeries | None:
+        """Returns None for a pod that can't be asked; its answers begin anew."""
         try:
-            async with self._slots, asyncio.timeout(ANSWER_SECONDS):
-                return read_exposition(await _body(pod), self._clock.now())
+            async with asyncio.timeout(ANSWER_SECONDS):
+                last = read_exposition(await _body(pod), self._clock.now())
         except (OSError, ValueError, BadRequest) as error:
             log.warning("pod's metrics not known", pod=pod.key, error=str(error) or type(error).__name__)
             return None
-
-
-def _note(kept: _Kept, answer: asyncio.Future[Exposition | None]) -> None:
-    """A pod that can't be asked has no metrics; its answers begin anew."""
-    if answer.cancelled():
-        return
-    new = answer.result()
-    if new is None or kept.last is None or new.time - kept.last.time >= SHORTEST_SECONDS:
-        kept.before = kept.last if new is not None else None
-    kept.last = new
+        if before is None:
+            return PodSeries(pod.name, last, None)
+        soon = last.time - before.last.time < SHORTEST_SECONDS
+        return PodSeries(pod.name, last, before.before if soon else before.last)
 
 
 def _has_metrics(pod: Pod) -> bool:
