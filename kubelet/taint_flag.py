@@ -9,7 +9,7 @@ from typing import Any
 from apimachinery.model import to_dict
 from componentbase.flags import parse_list
 from kubeapi.core.pod.scheduling.affinity import Taint
-from kubeapi.core.pod.validation.affinity import EFFECTS
+from kubeapi.core.pod.scheduling.tolerations import parse_taint
 from kubelet.configuration import BadConfiguration
 
 
@@ -18,7 +18,10 @@ class Taints:
 
     def __call__(self, text: str) -> tuple[Taint, ...]:
         """Reads "key=value:Effect,…"; the value may be missing. Raises: argparse.ArgumentTypeError."""
-        return tuple(map(_taint, parse_list(text)))
+        try:
+            return tuple(map(parse_taint, parse_list(text)))
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
     def from_field(self, value: Any) -> str:
         try:
@@ -29,11 +32,3 @@ class Taints:
     def to_field(self, value: Any) -> list[dict[str, Any]]:
         taints: Sequence[Taint] = value
         return [to_dict(taint) for taint in taints]
-
-
-def _taint(text: str) -> Taint:
-    name, _, effect = text.rpartition(":")
-    key, _, value = name.partition("=")
-    if not key or effect not in EFFECTS:
-        raise argparse.ArgumentTypeError(f"invalid taint {text!r}: write it like key=value:NoSchedule")
-    return Taint(key=key, value=value or None, effect=effect)

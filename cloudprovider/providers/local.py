@@ -29,7 +29,7 @@ from cloudprovider.interface import (
 from componentbase import logs, process
 from componentbase.inotify import FolderWatcher
 from kubeapi.core.node import Node, NodeAddress, NodeStatus
-from kubeapi.core.pod.scheduling.affinity import Taint
+from kubeapi.core.pod.scheduling.tolerations import parse_taint
 from kubeapi.core.service.model import LoadBalancerIngress, LoadBalancerStatus, Service
 
 NAME = "local"
@@ -222,7 +222,7 @@ class HostGroups(NodeGroups):
         }
         status = NodeStatus(capacity=wanted.allocatable, allocatable=wanted.allocatable)
         node = Node(metadata=ObjectMeta(name=name, labels=labels | wanted.labels), status=status)
-        node.spec.taints = [_taint(text) for text in wanted.taints] or None
+        node.spec.taints = [parse_taint(text) for text in wanted.taints] or None
         return node
 
     async def add_machine(self, group: str) -> None:
@@ -230,12 +230,6 @@ class HostGroups(NodeGroups):
 
     async def remove_machine(self, group: str, provider_id: str) -> None:
         await self._machine.launch("node", "remove", provider_id.rpartition("/")[2])
-
-
-def _taint(text: str) -> Taint:
-    name, _, effect = text.rpartition(":")
-    key, _, value = name.partition("=")
-    return Taint(key=key, value=value or None, effect=effect)
 
 
 class LocalProvider(Provider):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from apimachinery.names import label_value_errors
 from apimachinery.quantity import QuantityError, format_quantity, parse_quantity
 from apimachinery.yaml import YamlError, read_document
+from kubeapi.core.pod.scheduling.tolerations import parse_taint
 from mini_cluster.cluster.state import HostGroup, StateError
 
 
@@ -53,6 +54,11 @@ def read_groups(text: bytes, offered: Mapping[str, str]) -> tuple[HostGroup, ...
 def _group(item: _Group, offered: Mapping[str, str]) -> HostGroup:
     if wrong := label_value_errors(item.name):
         raise StateError(f"node groups: the name {item.name!r} can't be a label's value: {wrong[0]}")
+    try:
+        for text in item.taints:
+            parse_taint(text)
+    except ValueError as error:
+        raise StateError(f"node groups: {item.name}: {error}") from None
     sizes, reserved = {}, {}
     for name, wanted in (("cpu", item.cpu), ("memory", item.memory)):
         rest = parse_quantity(offered[name]) - parse_quantity(wanted) if wanted else 0

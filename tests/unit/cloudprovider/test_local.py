@@ -254,6 +254,7 @@ groups:
         (b"groups: [{name: a, min: 1, max: 2, cpu: '64'}]", "a wants 64 of cpu, and this machine has 2"),
         (b"groups: [{name: a, min: 1, max: 2, memory: much}]", "quantities"),
         (b"groups: [{name: 'a b', min: 1, max: 2}]", "can't be a label's value"),
+        (b"groups: [{name: a, min: 1, max: 2, taints: [a=b]}]", "a: invalid taint 'a=b'"),
         (b"[", "node groups: "),
     ],
 )

@@ -21,6 +21,15 @@ class TaintKey(NamedTuple):
     effect: str
 
 
+def parse_taint(text: str) -> Taint:
+    """Reads "key=value:NoSchedule"; the value may be missing. Raises: ValueError for text of another form."""
+    name, _, effect = text.rpartition(":")
+    key, _, value = name.partition("=")
+    if not key or effect not in (NO_SCHEDULE, NO_EXECUTE, PREFER_NO_SCHEDULE):
+        raise ValueError(f"invalid taint {text!r}: write it like key=value:NoSchedule")
+    return Taint(key=key, value=value or None, effect=effect)
+
+
 def taint_key(taint: Taint) -> TaintKey:
     return TaintKey(taint.key, taint.value or "", taint.effect)
 
