@@ -13,7 +13,7 @@ from math import ceil
 
 from apimachinery.quantity import byte_count, cpu_millis
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.requests import bounding_limits, pod_resources
+from kubeapi.core.pod.requests import HUGE_PAGES_PREFIX, bounding_limits, pod_resources
 from kubelet.container.limits import QUOTA_PERIOD_US, cpu_quota_us, cpu_shares, qos_class
 from kubelet.runtime.configs import Resources
 
@@ -21,7 +21,6 @@ KUBEPODS = "/kubepods"
 BURSTABLE, BEST_EFFORT = f"{KUBEPODS}/burstable", f"{KUBEPODS}/besteffort"
 CLASS_GROUPS = {"Guaranteed": KUBEPODS, "Burstable": BURSTABLE, "BestEffort": BEST_EFFORT}
 POD_PREFIX = "pod"
-HUGE_PAGES_PREFIX = "hugepages-"
 
 
 def pod_group(pod: Pod) -> str:

@@ -40,18 +40,18 @@ class CdiEdits:
 
 def cdi_edits(names: Sequence[str], folders: Iterable[str] = FOLDERS) -> CdiEdits:
     """Gathers the edits of devices such as "vendor.com/class=name", and once those of each file. Raises: CdiError."""
-    found: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+    described: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
     for spec in _specs(folders):
         for device in spec.get("devices") or ():
-            found[f"{spec['kind']}={device['name']}"] = spec, device
-    missing = [name for name in names if name not in found]
+            described[f"{spec['kind']}={device['name']}"] = spec, device
+    missing = [name for name in names if name not in described]
     if missing:
         raise CdiError(f"CDI device injection failed: unresolvable CDI devices {', '.join(missing)}")
     edits = CdiEdits()
     applied: list[Mapping[str, Any]] = []
     try:
         for name in dict.fromkeys(names):
-            for owner in found[name]:
+            for owner in described[name]:
                 if owner not in applied:
                     applied.append(owner)
                     edits = _with(edits, owner.get("containerEdits") or {})

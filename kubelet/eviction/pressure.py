@@ -38,12 +38,12 @@ def observe(node: NodeFigures) -> dict[str, Observation]:
     """Returns what is observed by signal. A file system that counts no inodes gives no signal of them, nor do pods
     without a limit of all together."""
     imagefs = node.imagefs or node.nodefs
-    found = {
+    observations = {
         MEMORY_AVAILABLE: Observation(node.host.memory_available_bytes, node.host.memory_bytes),
         PID_AVAILABLE: Observation(node.host.pids_max - node.host.pids, node.host.pids_max),
     }
     if node.pods is not None:
-        found[ALLOCATABLE_MEMORY] = Observation(
+        observations[ALLOCATABLE_MEMORY] = Observation(
             node.pods.limit_bytes - node.pods.working_set_bytes, node.pods.limit_bytes
         )
     for disk, available, inodes in (
@@ -51,10 +51,10 @@ def observe(node: NodeFigures) -> dict[str, Observation]:
         (imagefs, IMAGEFS_AVAILABLE, IMAGEFS_INODES),
         (imagefs, CONTAINERFS_AVAILABLE, CONTAINERFS_INODES),
     ):
-        found[available] = Observation(disk.available_bytes, disk.capacity_bytes)
+        observations[available] = Observation(disk.available_bytes, disk.capacity_bytes)
         if disk.inodes:
-            found[inodes] = Observation(disk.inodes_free, disk.inodes)
-    return found
+            observations[inodes] = Observation(disk.inodes_free, disk.inodes)
+    return observations
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.spec import Container, PodSpec, ResourceRequirements
 
 Field = Literal["requests", "limits"]
+HUGE_PAGES_PREFIX = "hugepages-"
+"""The beginning of the resources that are huge pages, as in hugepages-2Mi."""
 
 
 def pod_resources(spec: PodSpec, field: Field, *, overhead: bool = True) -> ResourceList:

@@ -6,7 +6,7 @@ import os
 
 from apimachinery.quantity import byte_count
 from componentbase.mountinfo import is_mounted
-from kubeapi.core.pod.requests import bounding_limits
+from kubeapi.core.pod.requests import HUGE_PAGES_PREFIX, bounding_limits
 from kubeapi.core.pod.spec import PodSpec
 from kubeapi.core.pod.volumes import EmptyDirVolumeSource
 from kubelet.runtime.configs import PodRef
@@ -14,7 +14,7 @@ from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeType
 
 PLUGIN = "kubernetes.io~empty-dir"
-MEMORY, HUGE_PAGES, HUGE_PAGES_PREFIX = "Memory", "HugePages", "hugepages-"
+MEMORY, HUGE_PAGES = "Memory", "HugePages"
 MODE = 0o777  # any user of a container may write
 
 
@@ -89,11 +89,11 @@ def _size_limit(source: EmptyDirVolumeSource) -> int:
 
 def memory_bytes(context: VolumeContext, source: EmptyDirVolumeSource) -> int:
     """Returns the least of its own limit, the pod's memory limit and the node's memory for pods; 0 for no limit."""
-    limits = [
-        byte_count(source.sizeLimit) if source.sizeLimit else 0,
+    limits = (
+        _size_limit(source),
         byte_count(bounding_limits(context.pod.spec).get("memory", "0")),
-    ]
-    limits.append(int(context.node.allocatable.get("memory", 0)))
+        int(context.node.allocatable.get("memory", 0)),
+    )
     return min((limit for limit in limits if limit > 0), default=0)
 
 

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from apimachinery.names import qualified_name_errors
 from apimachinery.quantity import QuantityError, parse_quantity
 from apimachinery.validation import NOT_NEGATIVE, Errors, Path
-from kubeapi.core.pod.requests import containers_request
+from kubeapi.core.pod.requests import HUGE_PAGES_PREFIX, containers_request
 from kubeapi.core.pod.spec import ContainerResizePolicy, PodSpec, ResourceRequirements
 
 _CONTAINER_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
-_HUGE_PAGES = "hugepages-"
 _COUNTED = frozenset(
     {
         "pods", "services", "secrets", "configmaps", "persistentvolumeclaims", "replicationcontrollers",
@@ -74,7 +73,7 @@ def check_pod_resources(errors: Errors, path: Path, spec: PodSpec) -> None:
         for name, value in (quantities or {}).items():
             at = (*path, field, f"[{name}]")
             if name not in ("cpu", "memory") and not is_huge(name):
-                errors.not_supported(at, name, ("cpu", "hugepages-", "memory"))
+                errors.not_supported(at, name, ("cpu", HUGE_PAGES_PREFIX, "memory"))
             check_quantity(errors, at, name, value)
     limits, requests = resources.limits or {}, resources.requests or {}
     _check_against_limits(errors, path, requests, limits)
@@ -184,13 +183,13 @@ def _check_claims(errors: Errors, path: Path, resources: ResourceRequirements, c
 
 def is_huge(name: str) -> bool:
     """Tells whether the resource is huge pages of one size: "hugepages-2Mi"."""
-    return name.startswith(_HUGE_PAGES)
+    return name.startswith(HUGE_PAGES_PREFIX)
 
 
 def _is_multiple(name: str, value: str) -> bool:
     """Tells whether an amount of huge pages is a whole number of pages. Malformed sizes are reported elsewhere."""
     try:
-        page = parse_quantity(name.removeprefix(_HUGE_PAGES))
+        page = parse_quantity(name.removeprefix(HUGE_PAGES_PREFIX))
     except QuantityError:
         return True
     return page > 0 and (parse_quantity(value) / page).denominator == 1

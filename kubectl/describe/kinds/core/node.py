@@ -7,6 +7,7 @@ from fractions import Fraction
 from apimachinery.errors import NotFound
 from apimachinery.quantity import format_quantity, parse_quantity
 from kubeapi.core.pod.lifecycle import is_terminal
+from kubeapi.core.pod.requests import HUGE_PAGES_PREFIX
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
 from kubectl.describe.writer import TextWriter, when
@@ -113,7 +114,7 @@ def _pods(context: CommandContext, writer: TextWriter, node: Dict) -> None:
     writer.heading("Allocated resources")
     writer.line("(Total limits may be over 100 percent, i.e., overcommitted.)", 1)
     totals = []
-    others = sorted(name for name in allocatable if name.startswith("hugepages-") or "/" in name)
+    others = sorted(name for name in allocatable if name.startswith(HUGE_PAGES_PREFIX) or "/" in name)
     for name in [*_COUNTED, *others]:
         sums = [sum((pod_total(pod, field, name) for pod in pods), Fraction(0)) for field in ("requests", "limits")]
         if "/" in name:  # a device plugin's: counted, without a share
