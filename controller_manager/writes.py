@@ -10,6 +10,28 @@ from apimachinery.errors import Conflict, NotFound
 from apimachinery.meta import Object
 from kubeclient.rest import RestClient
 
+UNSETTLED_SECONDS = 1.0
+"""A controller whose cache lacks what it has written looks again after this; what the cache learns may wake it sooner."""
+
+
+class WrittenRevisions:
+    """The revisions of the objects that a controller wrote last, by key.
+
+    A controller that decided by an older object would do again what it has done: count a pod, or make a Job.
+    """
+
+    def __init__(self) -> None:
+        self._revisions: dict[str, int] = {}
+
+    def note(self, stored: Object) -> None:
+        self._revisions[stored.key] = int(stored.metadata.resourceVersion or 0)
+
+    def are_newer_than(self, cached: Object) -> bool:
+        return int(cached.metadata.resourceVersion or 0) < self._revisions.get(cached.key, 0)
+
+    def forget(self, key: str) -> None:
+        self._revisions.pop(key, None)
+
 
 async def write_status(rest: RestClient, obj: Any, status: Any) -> None:
     """Writes the status if it is another one.

@@ -9,7 +9,6 @@ here.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -115,17 +114,6 @@ def check_schedule(text: str) -> None:
         if name not in ("", "Local") and time_zone(name) is None:
             raise ScheduleError(f"provided bad location {name}: unknown time zone {name}")
     parse_schedule(text)
-
-
-def local_zone() -> tzinfo:
-    """Returns the zone of this machine: that of TZ, or else the one it is set to; UTC where nothing tells."""
-    if name := os.environ.get("TZ"):
-        return time_zone(name.removeprefix(":")) or UTC
-    try:
-        with open("/etc/localtime", "rb") as file:
-            return ZoneInfo.from_file(file)
-    except (OSError, ValueError):
-        return UTC
 
 
 def time_zone(name: str) -> ZoneInfo | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from apimachinery.columns import AGE, NAME
+from apimachinery.columns import AGE, NAME, NONE
 from apimachinery.errors import FieldError
 from apimachinery.model import Atomic, Int32, Int64, Model, OneOf, Required, Time, to_dict
 from apimachinery.resource import Column, Resource, Strategy
@@ -157,7 +157,7 @@ def _check_time_zone(errors: Errors, path: Path, name: str) -> None:
 
 def _last_schedule(obj: CronJob, now: float) -> str:
     last = obj.status.lastScheduleTime
-    return human_duration(now - parse_time(last)) if last else "<none>"
+    return human_duration(now - parse_time(last)) if last else NONE
 
 
 def _of_template(column: Column) -> Column:
@@ -178,7 +178,7 @@ RESOURCE = Resource(
     columns=(
         NAME,
         Column("Schedule", lambda obj, now: obj.spec.schedule, "The times at which Jobs are made."),
-        Column("Timezone", lambda obj, now: obj.spec.timeZone or "<none>", "The time zone of the schedule."),
+        Column("Timezone", lambda obj, now: obj.spec.timeZone or NONE, "The time zone of the schedule."),
         Column("Suspend", lambda obj, now: str(bool(obj.spec.suspend)), "Whether no more Jobs are made.", "boolean"),
         Column("Active", lambda obj, now: len(obj.status.active or ()), "The Jobs that run.", "integer"),
         Column("Last Schedule", _last_schedule, "How long ago the schedule came round and a Job was made."),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.conditions import is_true
 from apimachinery.empty import NullIfEmpty
 from apimachinery.meta import LabelSelector, ObjectMeta, StatusCondition
 from apimachinery.model import Atomic, Int32, Int64, ListMapKeys, MergeKey, Model, OneOf, Required, Time
@@ -190,3 +191,8 @@ class Job(PodSpecHolder, protobuf="metadata spec status"):
     """The desired number of pods that succeed, their template, and what to do about failures."""
     status: JobStatus = Field(default_factory=JobStatus)
     """The number of pods that run or have ended, and the outcome."""
+
+
+def is_finished(job: Job) -> bool:
+    """Tells whether the Job has completed or failed, and no pod of it runs any more."""
+    return is_true(job.status.conditions, COMPLETE) or is_true(job.status.conditions, FAILED)

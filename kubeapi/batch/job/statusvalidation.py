@@ -64,15 +64,15 @@ def _true(status: JobStatus) -> frozenset[str]:
 def _check_counts(errors: Errors, status: JobStatus) -> None:
     for name in ("active", "succeeded", "failed", "ready", "terminating"):
         errors.check_not_negative((*_STATUS, name), getattr(status, name))
-    known: set[str] = set()
+    uids: set[str] = set()
     for name in ("succeeded", "failed"):
         for index, uid in enumerate(getattr(status.uncountedTerminatedPods, name, None) or ()):
             at = (*_STATUS, "uncountedTerminatedPods", name, index)
             if not uid:
                 errors.invalid(at, uid, "must not be empty")
-            elif uid in known:
+            elif uid in uids:
                 errors.duplicate(at, uid)
-            known.add(uid)
+            uids.add(uid)
 
 
 def _check_ends(errors: Errors, change: _Change) -> None:

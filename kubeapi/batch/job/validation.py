@@ -1,4 +1,4 @@
-"""The rules for a Job's spec and status, and for their changes.
+"""The rules for a Job's spec, and for its changes.
 
 Source: Kubernetes documentation, "Jobs".
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from apimachinery.conditions import is_true
 from apimachinery.errors import quote
 from apimachinery.model import to_dict
 from apimachinery.names import dns_label_errors, dns_subdomain_errors, qualified_name_errors
@@ -54,7 +53,7 @@ _URL_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 def check_job(errors: Errors, job: Job) -> None:
     """Checks a Job as a whole; its name and metadata are checked generically."""
     _check_generated_selector(errors, job)
-    check_selected_job_spec(errors, _SPEC, job.spec)
+    _check_selected_job_spec(errors, _SPEC, job.spec)
     spec = job.spec
     if spec.completionMode == INDEXED and spec.completions:
         longest = f"{job.name}-{spec.completions - 1}"
@@ -64,7 +63,7 @@ def check_job(errors: Errors, job: Job) -> None:
             )
 
 
-def check_selected_job_spec(errors: Errors, path: Path, spec: JobSpec) -> None:
+def _check_selected_job_spec(errors: Errors, path: Path, spec: JobSpec) -> None:
     """Checks the spec of a Job, which has a selector by now."""
     check_job_spec(errors, path, spec)
     if spec.selector is None:
@@ -116,7 +115,7 @@ def check_job_change(errors: Errors, job: Job, old: Job) -> None:
     """Checks the spec, and what may not change in it: nearly all. The spec is checked once more, as upstream does it:
     each error is a cause twice."""
     spec, was = job.spec, old.spec
-    check_selected_job_spec(errors, _SPEC, spec)
+    _check_selected_job_spec(errors, _SPEC, spec)
     _check_completions_change(errors, spec, was)
     errors.check_immutable((*_SPEC, "selector"), spec.selector, was.selector)
     _check_template_change(errors, spec, old)
@@ -334,7 +333,3 @@ def _with_node_affinity(old: Affinity | None, new: Affinity | None) -> Affinity 
     nodes = new.nodeAffinity if new is not None else None
     merged = (old or Affinity()).model_copy(update={"nodeAffinity": nodes})
     return None if new is None and merged == Affinity() else merged
-
-
-def is_finished(job: Job) -> bool:
-    return is_true(job.status.conditions, "Complete") or is_true(job.status.conditions, "Failed")

@@ -24,9 +24,8 @@ from controller_manager.controllers.workloads.job._policies import judge, met_su
 from controller_manager.controllers.workloads.job.job import CONTROLLER
 from controller_manager.controllers.workloads.ttlafterfinished import CONTROLLER as TTL
 from kubeapi.batch.job.indexes import Indexes
-from kubeapi.batch.job.model import Job
+from kubeapi.batch.job.model import Job, is_finished
 from kubeapi.batch.job.resource import RESOURCE
-from kubeapi.batch.job.validation import is_finished
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
 from tests.fakes.api import FakeApi, Running, settle

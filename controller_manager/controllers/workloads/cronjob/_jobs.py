@@ -13,8 +13,7 @@ from apimachinery.times import format_time, parse_time
 from controller_manager.ownership import owner_reference
 from kubeapi.batch._schedule import time_zone
 from kubeapi.batch.cronjob import SCHEDULED_TIME, CronJob, CronJobStatus
-from kubeapi.batch.job.model import COMPLETE, FAILED, Job
-from kubeapi.batch.job.validation import is_finished
+from kubeapi.batch.job.model import COMPLETE, FAILED, Job, is_finished
 from kubeapi.core._references import ObjectReference
 
 
@@ -67,9 +66,8 @@ def review(cron_job: CronJob, jobs: Sequence[Job]) -> Review:
 
 
 def _last_success(status: CronJobStatus, jobs: Sequence[Job]) -> str | None:
-    times = [job.status.completionTime for job in jobs if is_true(job.status.conditions, COMPLETE)]
-    known = [time for time in (status.lastSuccessfulTime, *times) if time]
-    return max(known, key=parse_time, default=None)
+    ends = [job.status.completionTime for job in jobs if is_true(job.status.conditions, COMPLETE)]
+    return max(filter(None, (status.lastSuccessfulTime, *ends)), key=parse_time, default=None)
 
 
 def job_name(cron_job: CronJob, planned: float) -> str:

@@ -1,10 +1,13 @@
-"""Finds the time that a CronJob's schedule came round last, and when to look again."""
+"""Finds the time that a CronJob's schedule came round last, and when to look again; and the clock of this machine."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo
 
-from kubeapi.batch._schedule import Schedule, ScheduleError
+from kubeapi.batch._schedule import Schedule, ScheduleError, time_zone
 
 MANY_MISSED = 100
 """More start times than these have been missed in a row: a user is told, as a clock may be wrong."""
@@ -55,3 +58,14 @@ def _next(schedule: Schedule, after: float) -> float:
     if time is None:
         raise ScheduleError("time difference between two schedules is less than 1 second")
     return time
+
+
+def local_zone() -> tzinfo:
+    """Returns the zone of this machine: that of TZ, or else the one it is set to; UTC where nothing tells."""
+    if name := os.environ.get("TZ"):
+        return time_zone(name.removeprefix(":")) or UTC
+    try:
+        with open("/etc/localtime", "rb") as file:
+            return ZoneInfo.from_file(file)
+    except (OSError, ValueError):
+        return UTC

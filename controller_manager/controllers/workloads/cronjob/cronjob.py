@@ -14,19 +14,17 @@ from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError, 
 from apimachinery.meta import controller_of
 from apimachinery.times import format_time, parse_time
 from controller_manager.controllers.workloads.cronjob._jobs import ending, job_of, reference, review, surplus
-from controller_manager.controllers.workloads.cronjob._times import Due, find_due
+from controller_manager.controllers.workloads.cronjob._times import Due, find_due, local_zone
 from controller_manager.ownership import OWNER_INDEX, index_by_owner
-from kubeapi.batch._schedule import ScheduleError, local_zone, parse_schedule, time_zone
+from controller_manager.writes import UNSETTLED_SECONDS, WrittenRevisions
+from kubeapi.batch._schedule import ScheduleError, parse_schedule, time_zone
 from kubeapi.batch.cronjob import FORBID, REPLACE, CronJob, CronJobStatus
-from kubeapi.batch.job.model import Job
-from kubeapi.batch.job.validation import is_finished
+from kubeapi.batch.job.model import Job, is_finished
 from kubeapi.core._references import ObjectReference
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Source, Watch, after, owner
 from kubeclient.workqueue import WorkQueue
 
 KIND = "CronJob"
-UNSETTLED_SECONDS = 1.0
-"""While the cache lacks what was just written, the status would be wrong; what it learns brings the key back."""
 CLOCK_SECONDS = 10.0
 """How often the clocks are compared."""
 JUMP_SECONDS = 1.0
@@ -45,8 +43,7 @@ class CronJobReconciler:
         self._cron_jobs = context.informers.of(CronJob)
         self._jobs = context.informers.of(Job)
         index_by_owner(self._jobs)
-        self._written: dict[str, int] = {}
-        """The revision of the last status that was written, by key."""
+        self._written = WrittenRevisions()
         self._changed: dict[str, float] = {}
         """When a schedule was seen to change, by key: what came round before by the new one was not missed."""
 
@@ -72,10 +69,10 @@ class CronJobReconciler:
     async def reconcile(self, key: str) -> Result:
         cron_job = self._cron_jobs.get(key)
         if cron_job is None:
-            self._written.pop(key, None)
+            self._written.forget(key)
             self._changed.pop(key, None)
             return DONE
-        if int(cron_job.metadata.resourceVersion or 0) < self._written.get(key, 0):
+        if self._written.are_newer_than(cron_job):
             return after(UNSETTLED_SECONDS)
         jobs = self._jobs.by_index(OWNER_INDEX, cron_job.metadata.uid or "")
         status = await self._look(cron_job, jobs)
@@ -208,7 +205,7 @@ class CronJobReconciler:
         changed.status = status
         with suppress(NotFound):
             stored = await self._rest.update(changed, "status")
-            self._written[stored.key] = int(stored.metadata.resourceVersion or 0)
+            self._written.note(stored)
 
 
 def _timing(cron_job: CronJob) -> tuple[str, str | None]:

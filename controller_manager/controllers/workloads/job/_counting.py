@@ -32,40 +32,43 @@ def count_released(status: JobStatus, tracked: Set[str]) -> None:
     status.uncountedTerminatedPods = UncountedTerminatedPods(succeeded=succeeded or None, failed=failed or None)
 
 
-def note_ended(seen: Observed, status: JobStatus, outcome: Outcome | None, *, over: bool) -> list[Pod]:
+def note_ended(observed: Observed, status: JobStatus, outcome: Outcome | None, *, over: bool) -> list[Pod]:
     """Notes in the status the pods that have ended, at most MOST_NOTES, and returns those whose finalizer may go.
 
     `over` tells that the outcome is certain, and all pods that still ran are being deleted: nothing more will be heard
     of them, and they count as failed if the Job fails. A Job that is being deleted lets all its pods go, too.
     """
-    job, deleted = seen.job, seen.job.metadata.deletionTimestamp is not None
+    job, deleted = observed.job, observed.job.metadata.deletionTimestamp is not None
     noted = status.uncountedTerminatedPods or UncountedTerminatedPods()
     succeeded, failed, release = list(noted.succeeded or ()), list(noted.failed or ()), list[Pod]()
     indexes: list[int] = []
-    known = {*succeeded, *failed}
-    waiting = {pod.metadata.uid for pod in seen.last_failures.values()}
-    for pod in sorted(seen.tracked, key=lambda pod: index_of(job, pod) or 0) if is_indexed(job) else seen.tracked:
+    noted_before = {*succeeded, *failed}
+    waiting = {pod.metadata.uid for pod in observed.last_failures.values()}
+    tracked = observed.tracked
+    if is_indexed(job):
+        tracked = sorted(tracked, key=lambda pod: index_of(job, pod) or 0)
+    for pod in tracked:
         if len(indexes) + len(succeeded) + len(failed) >= MOST_NOTES:
             break
         uid, fails = pod.metadata.uid or "", has_failed(job, pod)
         if not (over or deleted or pod.status.phase == "Succeeded" or (fails and uid not in waiting)):
             continue
         release.append(pod)
-        if uid in known or not counts_for(job, pod):
+        if uid in noted_before or not counts_for(job, pod):
             continue
         if pod.status.phase == "Succeeded":
             index = index_of(job, pod)
             if index is None:
                 succeeded.append(uid)
-            elif index not in seen.counted_indexes:
+            elif index not in observed.counted_indexes:
                 indexes.append(index)
         elif _counts_as_failed(pod, outcome, fails=fails, over=over) and judge(job, pod).counts:
             failed.append(uid)
     status.uncountedTerminatedPods = UncountedTerminatedPods(succeeded=succeeded or None, failed=failed or None)
     if is_indexed(job):
-        done = seen.counted_indexes | Indexes.of(indexes)
+        done = observed.counted_indexes | Indexes.of(indexes)
         status.succeeded, status.completedIndexes = len(done) or None, str(done) or None
-        status.failedIndexes = None if seen.failed_indexes is None else str(seen.failed_indexes)
+        status.failedIndexes = None if observed.failed_indexes is None else str(observed.failed_indexes)
     return release
 
 

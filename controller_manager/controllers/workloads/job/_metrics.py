@@ -78,15 +78,15 @@ def count_ended_pods(job: Job, before: JobStatus, after: JobStatus) -> None:
             _PODS_FINISHED.labels(job.spec.completionMode, result).inc(grown)
 
 
-def count_created_pods(seen: Observed, tried: int, failures: int) -> None:
+def count_created_pods(observed: Observed, tried: int, failures: int) -> None:
     """Counts the pods that were to be created, and those of them that were not."""
-    recreates = bool(seen.failed or seen.terminating)
+    recreates = bool(observed.failed or observed.terminating)
     reason = "recreate_terminating_or_failed" if recreates else "new"
     _PODS_CREATED.labels(reason, "succeeded").inc(max(tried - failures, 0))
     _PODS_CREATED.labels(reason, "failed").inc(failures)
 
 
-def count_matched_rules(seen: Observed) -> None:
-    for pod in seen.newly_failed if seen.job.spec.podFailurePolicy is not None else ():
-        if action := judge(seen.job, pod).action:
+def count_matched_rules(observed: Observed) -> None:
+    for pod in observed.newly_failed if observed.job.spec.podFailurePolicy is not None else ():
+        if action := judge(observed.job, pod).action:
             _RULES.labels(action).inc()

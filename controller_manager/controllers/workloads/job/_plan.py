@@ -21,6 +21,7 @@ from controller_manager.controllers.workloads.job._pods import (
     replaces_ended_pods_only,
 )
 from controller_manager.controllers.workloads.job._policies import judge, met_success_rule
+from kubeapi.batch.job.indexes import Indexes
 from kubeapi.batch.job.model import FAILURE_TARGET, SUCCESS_CRITERIA_MET, Job
 from kubeapi.core.pod.model import Pod
 
@@ -53,40 +54,40 @@ class Plan:
 COMPLETIONS_REACHED = Outcome(SUCCESS_CRITERIA_MET, "CompletionsReached", "Reached expected number of succeeded pods")
 
 
-def find_outcome(seen: Observed, now: float) -> Outcome | None:
+def find_outcome(observed: Observed, now: float) -> Outcome | None:
     """Returns how the Job ends, as it has decided before, or as the failures or the success policy decide now.
 
     That the expected number of pods has succeeded is another matter (`is_complete`): it needs no pod to be stopped.
     """
-    job, spec = seen.job, seen.job.spec
+    job, spec = observed.job, observed.job.spec
     for target in (SUCCESS_CRITERIA_MET, FAILURE_TARGET):
         condition = get_condition(job.status.conditions, target)
         if condition is not None and condition.status == "True":
             return Outcome(target, condition.reason or "", condition.message or "")
-    for pod in seen.pods if spec.podFailurePolicy is not None else ():
+    for pod in observed.pods if spec.podFailurePolicy is not None else ():
         if has_failed(job, pod) and (message := judge(job, pod).message):
             return Outcome(FAILURE_TARGET, "PodFailurePolicy", message)
-    if seen.failed > (spec.backoffLimit or 0) or _restarted_too_often(seen):
+    if observed.failed > (spec.backoffLimit or 0) or _restarted_too_often(observed):
         return Outcome(FAILURE_TARGET, "BackoffLimitExceeded", "Job has reached the specified backoff limit")
     if seconds_to_deadline(job, now) == 0.0:
         return Outcome(FAILURE_TARGET, "DeadlineExceeded", "Job was active longer than specified deadline")
-    if seen.failed_indexes:
-        count, most = len(seen.failed_indexes), spec.maxFailedIndexes
+    if observed.failed_indexes:
+        count, most = len(observed.failed_indexes), spec.maxFailedIndexes
         if most is not None and count > most:
             text = "Job has exceeded the specified maximal number of failed indexes"
             return Outcome(FAILURE_TARGET, "MaxFailedIndexesExceeded", text)
-        if count + len(seen.succeeded_indexes) >= (spec.completions or 0):
+        if count + len(observed.succeeded_indexes) >= (spec.completions or 0):
             return Outcome(FAILURE_TARGET, "FailedIndexes", "Job has failed indexes")
-    rule = met_success_rule(job, seen.succeeded_indexes)
+    rule = met_success_rule(job, observed.succeeded_indexes)
     if rule is not None:
         return Outcome(SUCCESS_CRITERIA_MET, "SuccessPolicy", f"Matched rules at index {rule}")
     return None
 
 
-def is_complete(seen: Observed, active: int) -> bool:
+def is_complete(observed: Observed, active: int) -> bool:
     """Tells whether enough pods have succeeded and none is `active`; without `completions` one success is enough."""
-    enough = seen.job.spec.completions
-    return active == 0 and (seen.succeeded > 0 if enough is None else seen.succeeded >= enough)
+    enough = observed.job.spec.completions
+    return active == 0 and (observed.succeeded > 0 if enough is None else observed.succeeded >= enough)
 
 
 def seconds_to_deadline(job: Job, now: float) -> float | None:
@@ -97,45 +98,45 @@ def seconds_to_deadline(job: Job, now: float) -> float | None:
     return max(parse_time(start) + seconds - now, 0.0)
 
 
-def _restarted_too_often(seen: Observed) -> bool:
+def _restarted_too_often(observed: Observed) -> bool:
     """Tells whether the kubelets have restarted containers as often as pods may fail."""
-    spec = seen.job.spec
+    spec = observed.job.spec
     if spec.template.spec.restartPolicy != "OnFailure":
         return False
-    count = container_restarts(seen.pods)
+    count = container_restarts(observed.pods)
     return count > 0 and count >= (spec.backoffLimit or 0)
 
 
-def plan_pods(seen: Observed, failures: Failures, now: float) -> Plan:
+def plan_pods(observed: Observed, failures: Failures, now: float) -> Plan:
     """Returns the pods to create or to delete, never both: a deletion may make room for another creation."""
-    job, spec = seen.job, seen.job.spec
-    active = len(seen.active)
+    job, spec = observed.job, observed.job.spec
+    active = len(observed.active)
     if spec.suspend:
-        return Plan(delete=seen.active)
+        return Plan(delete=observed.active)
     parallelism = spec.parallelism or 0
     if spec.completions is None:
-        wanted = active if seen.succeeded > 0 else parallelism
+        wanted = active if observed.succeeded > 0 else parallelism
     else:
-        wanted = max(min(spec.completions - seen.succeeded, parallelism), 0)
-    if doomed := _surplus(seen, max(active - wanted, 0), now):
+        wanted = max(min(spec.completions - observed.succeeded, parallelism), 0)
+    if doomed := _surplus(observed, max(active - wanted, 0), now):
         return Plan(delete=doomed[:MOST_PODS])
-    missing = wanted - active - (len(seen.terminating) if replaces_ended_pods_only(job) else 0)
+    missing = wanted - active - (len(observed.terminating) if replaces_ended_pods_only(job) else 0)
     if missing <= 0:
         return Plan()
     if spec.backoffLimitPerIndex is None and (seconds := failures.wait_seconds(now)):
         return Plan(wait_seconds=seconds)
     if not is_indexed(job):
         return Plan([new_pod(job, None, None, counted=False) for _ in range(min(missing, MOST_PODS))])
-    return _plan_indexes(seen, _free_indexes(seen, min(missing, MOST_PODS)), now)
+    return _plan_indexes(observed, _free_indexes(observed, min(missing, MOST_PODS)), now)
 
 
-def _plan_indexes(seen: Observed, indexes: Sequence[int], now: float) -> Plan:
+def _plan_indexes(observed: Observed, indexes: Sequence[int], now: float) -> Plan:
     """Makes the pods of these indexes, but for those whose last failure is too recent."""
-    job = seen.job
+    job = observed.job
     create: list[Pod] = []
     waits: list[float] = []
     for index in indexes:
-        before = seen.last_failures.get(index)
+        before = observed.last_failures.get(index)
         wait = wait_seconds(all_failures(before) + 1, ended_at(before), now) if before is not None else 0.0
         if wait:
             waits.append(wait)
@@ -145,13 +146,14 @@ def _plan_indexes(seen: Observed, indexes: Sequence[int], now: float) -> Plan:
     return Plan(create, wait_seconds=min(waits, default=0.0))
 
 
-def _free_indexes(seen: Observed, count: int) -> list[int]:
+def _free_indexes(observed: Observed, count: int) -> list[int]:
     """Returns the first `count` indexes that have neither succeeded nor failed, and for which no pod runs."""
-    job = seen.job
-    going = seen.terminating if replaces_ended_pods_only(job) else ()
-    busy = {index_of(job, pod) for pod in (*seen.active, *going)}
+    job = observed.job
+    going = observed.terminating if replaces_ended_pods_only(job) else ()
+    busy = {index_of(job, pod) for pod in (*observed.active, *going)}
     free: list[int] = []
-    done = sorted((*seen.succeeded_indexes.intervals, *(seen.failed_indexes.intervals if seen.failed_indexes else ())))
+    failed = observed.failed_indexes or Indexes()
+    done = sorted((*observed.succeeded_indexes.intervals, *failed.intervals))
     first = 0
     for start, last in (*done, (job.spec.completions or 0, 0)):
         for index in range(first, start):
@@ -163,13 +165,14 @@ def _free_indexes(seen: Observed, count: int) -> list[int]:
     return free
 
 
-def _surplus(seen: Observed, at_least: int, now: float) -> list[Pod]:
+def _surplus(observed: Observed, at_least: int, now: float) -> list[Pod]:
     """Chooses active pods to delete: those that nobody would count, those of indexes that another pod has too or that
     the Job does not have, and the ones that are missed least."""
-    job = seen.job
-    tracked = {pod.metadata.uid for pod in seen.tracked}
-    doomed = [pod for pod in seen.active if pod.metadata.uid not in tracked]  # whoever took that away, was to delete it
-    left = [pod for pod in seen.active if pod.metadata.uid in tracked]
+    job = observed.job
+    tracked = {pod.metadata.uid for pod in observed.tracked}
+    # Whoever took the finalizer of an active pod away was about to delete it.
+    doomed = [pod for pod in observed.active if pod.metadata.uid not in tracked]
+    left = [pod for pod in observed.active if pod.metadata.uid in tracked]
     if is_indexed(job):
         groups: dict[int | None, list[Pod]] = {}
         for pod in left:

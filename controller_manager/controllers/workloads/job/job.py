@@ -45,8 +45,8 @@ from controller_manager.ownership import (
 )
 from controller_manager.podcontrol import PodControl
 from controller_manager.podstate import counts_changed, is_ready
-from kubeapi.batch.job.model import SUSPENDED, Job, JobCondition
-from kubeapi.batch.job.validation import is_finished
+from controller_manager.writes import UNSETTLED_SECONDS, WrittenRevisions
+from kubeapi.batch.job.model import SUSPENDED, Job, JobCondition, is_finished
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
@@ -57,8 +57,6 @@ MANAGER = "kubernetes.io/job-controller"
 STRAY = "stray:"
 BATCH_SECONDS = 0.1
 """Changes of pods wait so long for others of their Job, so that many at once cost one write."""
-UNSETTLED_SECONDS = 1.0
-"""While the cache lacks what was just done, the counts would be wrong; what it learns brings the key back."""
 
 
 @dataclass
@@ -67,7 +65,7 @@ class _Sync:
 
     cached: Job
     job: Job
-    seen: Observed
+    observed: Observed
     failures: Failures
     outcome: Outcome | None = None
     over: bool = False
@@ -86,8 +84,7 @@ class JobReconciler:
         self._pod_control = PodControl(context, KIND, self._pods)
         self._released: set[str] = set()
         """The uids of pods whose finalizer was taken away, until the cache shows it."""
-        self._written: dict[str, int] = {}
-        """The revision of the last status that was written, by key: an older one would count pods again."""
+        self._written = WrittenRevisions()
         self._failures: dict[str, Failures] = {}
 
     # What wakes it
@@ -129,7 +126,7 @@ class JobReconciler:
             return DONE
         if not _is_ours(cached):
             return DONE
-        if int(cached.metadata.resourceVersion or 0) < self._written.get(key, 0):
+        if self._written.are_newer_than(cached):
             return after(UNSETTLED_SECONDS)
         start = time.monotonic()
         sync: _Sync | None = None
@@ -150,7 +147,7 @@ class JobReconciler:
 
     def _forget(self, key: str) -> None:
         self._failures.pop(key, None)
-        self._written.pop(key, None)
+        self._written.forget(key)
         self._pod_control.forget(key)
 
     # What a look at a Job consists of
@@ -163,29 +160,29 @@ class JobReconciler:
         pods = await claim(self._rest, job, _selector(job), candidates(self._pods, job), finalizer=FINALIZER)
         if any(controller_of(pod) is None for pod in pods):
             return None
-        seen = observe(job, pods, self._released)
+        observed = observe(job, pods, self._released)
         failures = self._failures.get(job.key)
         if failures is None:  # as far as the pods tell that were counted by a controller before this one
             ended = [pod for pod in pods if not is_tracked(pod) and is_terminal(pod.status.phase)]
             failures = Failures().after(*_by_success(ended))
-        return _Sync(cached, job, seen, failures.after(seen.newly_succeeded, seen.newly_failed))
+        return _Sync(cached, job, observed, failures.after(observed.newly_succeeded, observed.newly_failed))
 
     async def _act(self, sync: _Sync) -> None:
         """Deletes and creates pods, and sets the status but for what `_count` counts."""
-        job, seen, now = sync.job, sync.seen, self._clock.now()
+        job, observed, now = sync.job, sync.observed, self._clock.now()
         settled = self._pod_control.settled(job.key)
-        sync.outcome = find_outcome(seen, now)
+        sync.outcome = find_outcome(observed, now)
         if sync.outcome is not None:
-            await self._delete(sync, seen.active)
+            await self._delete(sync, observed.active)
             sync.over = settled and not sync.errors
             sync.wait_seconds = 0.0 if settled else UNSETTLED_SECONDS
             return
-        active = len(seen.active)
+        active = len(observed.active)
         if settled and job.metadata.deletionTimestamp is None:
             active = await self._make_pods(sync, now)
         else:
-            self._set_counts(sync, active, 0, seen.ready)
-        if is_complete(seen, active):
+            self._set_counts(sync, active, 0, observed.ready)
+        if is_complete(observed, active):
             sync.outcome, sync.over = COMPLETIONS_REACHED, settled
         elif settled and job.metadata.deletionTimestamp is None:
             self._show_suspension(job)
@@ -194,8 +191,8 @@ class JobReconciler:
 
     async def _make_pods(self, sync: _Sync, now: float) -> int:
         """Brings the number of pods to what it should be; returns how many are active then."""
-        job, seen = sync.job, sync.seen
-        plan = plan_pods(seen, sync.failures, now)
+        job, observed = sync.job, sync.observed
+        plan = plan_pods(observed, sync.failures, now)
         sync.wait_seconds = plan.wait_seconds
         if plan.delete:
             sync.action = "pods_deleted"
@@ -203,28 +200,28 @@ class JobReconciler:
             sync.errors += errors
             if not errors:
                 await self._delete(sync, plan.delete)
-            return len(seen.active) - (0 if sync.errors else len(plan.delete))
+            return len(observed.active) - (0 if sync.errors else len(plan.delete))
         created = 0
         if plan.create:
             sync.action = "pods_created"
             errors = await self._pod_control.apply(job, create=plan.create)
-            _metrics.count_created_pods(seen, len(plan.create), len(errors))
+            _metrics.count_created_pods(observed, len(plan.create), len(errors))
             sync.errors += errors
             created = 0 if errors else len(plan.create)
-        self._set_counts(sync, len(seen.active) + created, 0, seen.ready)
-        return len(seen.active) + created
+        self._set_counts(sync, len(observed.active) + created, 0, observed.ready)
+        return len(observed.active) + created
 
     async def _delete(self, sync: _Sync, pods: Sequence[Pod]) -> None:
-        seen = sync.seen
+        observed = sync.observed
         errors = await self._pod_control.apply(sync.job, delete=pods)
         gone: Sequence[Pod] = () if errors else pods
-        self._set_counts(sync, len(seen.active) - len(gone), len(gone), seen.ready - sum(map(is_ready, gone)))
+        self._set_counts(sync, len(observed.active) - len(gone), len(gone), observed.ready - sum(map(is_ready, gone)))
         sync.errors += errors
 
     def _set_counts(self, sync: _Sync, active: int, deleted: int, ready: int) -> None:
         status = sync.job.status
         status.active, status.ready = active or None, ready
-        status.terminating = len(sync.seen.terminating) + deleted
+        status.terminating = len(sync.observed.terminating) + deleted
 
     def _show_suspension(self, job: Job) -> None:
         """Keeps the condition Suspended; a Job that goes on starts anew as far as its deadline is concerned."""
@@ -248,16 +245,16 @@ class JobReconciler:
 
     async def _count(self, sync: _Sync) -> None:
         """Counts the pods that have ended and says how the Job stands. Raises: the first error of this look."""
-        seen, now = sync.seen, format_time(self._clock.now())
-        tracked = {pod.metadata.uid or "" for pod in seen.tracked}
+        observed, now = sync.observed, format_time(self._clock.now())
+        tracked = {pod.metadata.uid or "" for pod in observed.tracked}
         count_released(sync.job.status, tracked)
-        release = note_ended(seen, sync.job.status, sync.outcome, over=sync.over)
+        release = note_ended(observed, sync.job.status, sync.outcome, over=sync.over)
         outcome = sync.outcome if sync.over else None
         if outcome is not None:
             announce(sync.job.status, outcome, now)
         if release:
             await self._write(sync)
-            _metrics.count_matched_rules(seen)
+            _metrics.count_matched_rules(observed)
             released, errors = await self._release(release)
             sync.errors += errors
             tracked -= released
@@ -277,7 +274,7 @@ class JobReconciler:
         before = sync.cached.status
         if sync.job.status != before:
             stored = await self._rest.update(sync.job, "status")
-            self._written[stored.key] = int(stored.metadata.resourceVersion or 0)
+            self._written.note(stored)
             _metrics.count_ended_pods(stored, before, stored.status)
             sync.cached, sync.job = stored, _with_own_status(stored)
         self._failures[sync.job.key] = sync.failures
