@@ -11,7 +11,7 @@ from apimachinery.meta import Object
 from kubeclient.rest import RestClient
 
 UNSETTLED_SECONDS = 1.0
-"""A controller whose cache lacks what it has written looks again after this; what the cache learns may wake it sooner."""
+"""A controller whose cache lacks what it has written looks again after this; what comes may wake it sooner."""
 
 
 class WrittenRevisions:

@@ -12,20 +12,14 @@ from typing import Any
 
 import orjson
 
+from kubeapi.autoscaling.horizontalpodautoscaler.metrics import SOURCES
+
 Dict = dict[str, Any]
 
 V1, V2 = "autoscaling/v1", "autoscaling/v2"
 _PREFIX = "autoscaling.alpha.kubernetes.io/"
 METRICS, BEHAVIOR = _PREFIX + "metrics", _PREFIX + "behavior"
 CURRENT_METRICS, CONDITIONS = _PREFIX + "current-metrics", _PREFIX + "conditions"
-
-_SOURCES = {
-    "Resource": "resource",
-    "Pods": "pods",
-    "Object": "object",
-    "External": "external",
-    "ContainerResource": "containerResource",
-}
 
 
 def to_v1(stored: Dict) -> Dict:
@@ -152,7 +146,7 @@ def _uncapitalized(value: Any) -> Any:
 
 
 def _metric_to_v1(metric: Dict, amounts: str, convert: Callable[[str, Dict], Dict]) -> Dict:
-    member = _SOURCES.get(metric["type"], "")
+    member = SOURCES.get(metric["type"], "")
     source = metric.get(member)
     if source is None:
         return {"type": metric["type"]}
@@ -200,7 +194,7 @@ def _current_to_v1(member: str, current: Dict) -> Dict:
 
 
 def _metric_to_v2(metric: Dict, amounts: str, convert: Callable[[Dict], Dict]) -> Dict:
-    member = _SOURCES.get(metric["type"], "")
+    member = SOURCES.get(metric["type"], "")
     flat = metric.get(member)
     if flat is None:
         return {"type": metric["type"]}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from apimachinery.conditions import set_condition
 from apimachinery.errors import BadRequest, StatusError
@@ -51,10 +51,10 @@ class Unscalable(Exception):
 
 
 @dataclass
-class Known:
-    """What is remembered of an autoscaler."""
+class Memory:
+    """What is remembered of an autoscaler from one look to the next."""
 
-    history: History
+    history: History = field(default_factory=History)
     selector: Selector | None = None
     """That of its workload's pods: no other autoscaler may have one that selects the same pods."""
 
@@ -102,7 +102,8 @@ class HorizontalPodAutoscalerReconciler:
         self._period_seconds: float = options.horizontal_pod_autoscaler_sync_period
         self._down_window_seconds: float = options.horizontal_pod_autoscaler_downscale_stabilization
         self._tolerance: float = options.horizontal_pod_autoscaler_tolerance
-        self._known: dict[str, Known] = {}
+        self._memories: dict[str, Memory] = {}
+        """By the key of the autoscaler."""
 
     def changed(self, old: HorizontalPodAutoscaler | None, new: HorizontalPodAutoscaler | None) -> Iterable[str]:
         """Wakes an autoscaler whose spec has changed: its status is this controller's own."""
@@ -112,7 +113,7 @@ class HorizontalPodAutoscalerReconciler:
     async def reconcile(self, key: str) -> Result:
         autoscaler = self._autoscalers.get(key)
         if autoscaler is None or autoscaler.metadata.deletionTimestamp is not None:
-            self._known.pop(key, None)
+            self._memories.pop(key, None)
             return DONE
         look, started = Pass(autoscaler, self._clock.now()), time.monotonic()
         try:
@@ -131,9 +132,9 @@ class HorizontalPodAutoscalerReconciler:
         spec = autoscaler.spec
         scale, path = await self._read_scale(look)
         current = scale.spec.replicas
-        known = self._known.setdefault(autoscaler.key, Known(History()))
-        if not known.history.proposals:
-            known.history.proposals.append((self._clock.monotonic(), current))
+        memory = self._memories.setdefault(autoscaler.key, Memory())
+        if not memory.history.proposals:
+            memory.history.proposals.append((self._clock.monotonic(), current))
         readings: list[MetricStatus] = []
         if current == 0 and spec.minReplicas != 0:
             text = "scaling is disabled since the replica count of the target is zero"
@@ -144,12 +145,12 @@ class HorizontalPodAutoscalerReconciler:
         elif current < spec.minReplicas:
             desired, why = spec.minReplicas, "Current number of replicas below Spec.MinReplicas"
         else:
-            proposed, metric, readings = await self._propose(look, scale, known)
+            proposed, metric, readings = await self._propose(look, scale, memory)
             why = f"{metric} above target" if proposed > current else "All metrics below target"
-            desired = self._limited(look, current, proposed, known.history)
+            desired = self._limited(look, current, proposed, memory.history)
         if desired != current:
             await self._rescale(look, scale, path, desired, why)
-            known.history.note_change(current, desired, spec.behavior, self._clock.monotonic())
+            memory.history.note_change(current, desired, spec.behavior, self._clock.monotonic())
         look.decided(current, desired, readings, rescaled=desired != current)
 
     async def _read_scale(self, look: Pass) -> tuple[Scale, str]:
@@ -169,7 +170,7 @@ class HorizontalPodAutoscalerReconciler:
         self._recorder.event(look.autoscaler, "Warning", reason, message)
         return Unscalable(message)
 
-    async def _propose(self, look: Pass, scale: Scale, known: Known) -> tuple[int, str, list[MetricStatus]]:
+    async def _propose(self, look: Pass, scale: Scale, memory: Memory) -> tuple[int, str, list[MetricStatus]]:
         """Returns the largest of what the metrics propose, the metric that does, and the readings.
 
         Metrics that can't be read count only against shrinking. Raises: Unscalable.
@@ -180,7 +181,7 @@ class HorizontalPodAutoscalerReconciler:
         failures: list[MetricFailure] = []
         readings: list[MetricStatus] = []
         try:
-            workload = self._workload(look, scale, known)
+            workload = self._workload(look, scale, memory)
             for metric in metrics:
                 try:
                     proposal = await self._measure(metric, workload, autoscaler)
@@ -221,7 +222,7 @@ class HorizontalPodAutoscalerReconciler:
             COMPUTATION_SECONDS.labels(did, error, metric.type).observe(time.monotonic() - started)
         return proposal
 
-    def _workload(self, look: Pass, scale: Scale, known: Known) -> Workload:
+    def _workload(self, look: Pass, scale: Scale, memory: Memory) -> Workload:
         """Finds the pods. Raises: Unscalable for a scale without a selector, and for pods of several autoscalers."""
         namespace = look.autoscaler.namespace
         if not scale.status.selector:
@@ -234,7 +235,7 @@ class HorizontalPodAutoscalerReconciler:
             text = f"couldn't convert selector into a corresponding internal selector object: {error}"
             look.condition(SCALING_ACTIVE, False, "InvalidSelector", text)
             raise self._failed(look, "InvalidSelector", text, error="spec") from None
-        known.selector = selector
+        memory.selector = selector
         pods = [pod for pod in self._pods.list(namespace) if selector.matches(pod.labels)]
         if len(keys := self._selecting(namespace, pods)) > 1:
             text = f"pods by selector {selector} are controlled by multiple HPAs: [{' '.join(keys)}]"
@@ -244,9 +245,9 @@ class HorizontalPodAutoscalerReconciler:
 
     def _selecting(self, namespace: str, pods: Iterable[Pod]) -> list[str]:
         selectors = {
-            key: known.selector
-            for key, known in self._known.items()
-            if known.selector is not None and key.partition("/")[0] == namespace
+            key: memory.selector
+            for key, memory in self._memories.items()
+            if memory.selector is not None and key.partition("/")[0] == namespace
         }
         if len(selectors) < 2:
             return list(selectors)

@@ -194,5 +194,5 @@ class Job(PodSpecHolder, protobuf="metadata spec status"):
 
 
 def is_finished(job: Job) -> bool:
-    """Tells whether the Job has completed or failed, and no pod of it runs any more."""
+    """Tells whether the Job has completed or failed."""
     return is_true(job.status.conditions, COMPLETE) or is_true(job.status.conditions, FAILED)

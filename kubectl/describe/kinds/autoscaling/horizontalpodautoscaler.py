@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubeapi.autoscaling.horizontalpodautoscaler.metrics import SOURCES
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
 from kubectl.describe.writer import TextWriter, when
 from kubectl.invocation.command import CommandContext
 
 _UNKNOWN = "<unknown>"
-_MEMBERS = {
-    "Resource": "resource",
-    "ContainerResource": "containerResource",
-    "Pods": "pods",
-    "Object": "object",
-    "External": "external",
-}
 
 
 def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
@@ -46,7 +40,7 @@ def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
 
 def _metric(metric: Dict, reading: Dict) -> tuple[str, str]:
     """Names a metric, and tells its reading and its target."""
-    member = _MEMBERS.get(metric["type"], "")
+    member = SOURCES.get(metric["type"], "")
     source: Dict | None = metric.get(member)
     if source is None:
         return f'<unknown metric type "{metric["type"]}">', ""
