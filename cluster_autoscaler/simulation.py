@@ -14,7 +14,17 @@ from apimachinery.model import from_dict, to_dict
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from scheduler.core.placement import Placement
-from scheduler.framework import Cycle, Framework, Handle, Lister, PluginSpec, Unfit, collect_plugins, pod_fields
+from scheduler.framework import (
+    Cycle,
+    Framework,
+    Handle,
+    Lister,
+    PluginSpec,
+    Unfit,
+    collect_plugins,
+    kinds_read,
+    pod_fields,
+)
 from scheduler.state.cache import SchedulerCache
 from scheduler.state.resources import CPU, MEMORY
 from scheduler.state.shape import Shapes
@@ -33,7 +43,7 @@ class Rules:
 
     def reads(self) -> list[type[Object]]:
         """Lists the kinds beyond pods and nodes that plugins look at."""
-        return list(dict.fromkeys(model for spec in self.specs for model in spec.reads))
+        return kinds_read(self.specs)
 
     def view(self, pod: Pod, node: str = "") -> pod_view.Pod:
         """Returns the pod as the scheduler sees it, on another node if one is named."""

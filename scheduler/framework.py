@@ -402,10 +402,6 @@ class Framework:
         """Tells whether the plugin's score counts for this pod."""
         return plugin.name not in self.pre_score or plugin.pre_score(cycle) is not SKIP
 
-    def reads(self) -> list[type[Object]]:
-        """Lists the kinds beyond pods and nodes that plugins look at."""
-        return list(dict.fromkeys(model for spec in self.specs.values() for model in spec.reads))
-
     def gate(self, pod: Pod) -> tuple[str, str] | None:
         """Returns (plugin, reason) of the first that keeps the pod out of the queue."""
         for plugin in self.pre_enqueue:
@@ -492,6 +488,11 @@ class Framework:
 def pod_fields(specs: Iterable[PluginSpec]) -> list[str]:
     """Returns the fields of a pod that any of the plugins reads."""
     return sorted({field for spec in specs for field in spec.reads_pod})
+
+
+def kinds_read(specs: Iterable[PluginSpec]) -> list[type[Object]]:
+    """Returns the kinds beyond pods and nodes that any of the plugins reads."""
+    return list(dict.fromkeys(model for spec in specs for model in spec.reads))
 
 
 def collect_plugins() -> list[PluginSpec]:

@@ -25,31 +25,31 @@ class RunningPlugins:
 
 
 def running_plugins(plugins: Plugins, path: str, errors: list[FieldError]) -> RunningPlugins:
-    """Adds what is wrong to `errors`. Raises: ConfigFileError for an entry point that is no plugin.
+    """Adds what is wrong to `errors`. Raises: ConfigFileError for an entry point that is not a plugin.
 
     At a point, the plugins that its own set enables and that run everywhere come first, in the set's order; then the
     others that run everywhere, by `order` of their specs; then those that run only there.
     """
     catalogue = _Catalogue(errors)
     everywhere = _everywhere(plugins.multiPoint or PluginSet(), f"{path}.multiPoint", catalogue)
-    result = RunningPlugins({spec.name: spec for spec in sorted(everywhere, key=lambda item: (item.order, item.name))})
-    names = list(result.specs)
+    running = RunningPlugins({spec.name: spec for spec in sorted(everywhere, key=lambda item: (item.order, item.name))})
+    names = list(running.specs)
     for wire, method in POINTS.items():
         chosen = getattr(plugins, wire) or PluginSet()
         off = _disabled(chosen)
-        own = catalogue.enabled(chosen, f"{path}.{wire}", result.specs, method)
+        own = catalogue.enabled(chosen, f"{path}.{wire}", running.specs, method)
         rest = [] if ALL in off else [name for name in names if name not in off and name not in own]
         first, last = [name for name in own if name in names], [name for name in own if name not in names]
-        result.points[method] = (*first, *rest, *last)
+        running.points[method] = (*first, *rest, *last)
         for name, spec in own.items():
             at_score = method == "score"
-            result.specs[name] = replace(spec, weight=spec.weight or 1) if at_score else result.specs.get(name, spec)
-    return result
+            running.specs[name] = replace(spec, weight=spec.weight or 1) if at_score else running.specs.get(name, spec)
+    return running
 
 
 def _everywhere(chosen: PluginSet, path: str, catalogue: _Catalogue) -> Iterable[PluginSpec]:
     off = _disabled(chosen)
-    running = {} if ALL in off else {name: spec for name, spec in catalogue.known.items() if name not in off}
+    running = {} if ALL in off else {name: spec for name, spec in catalogue.specs.items() if name not in off}
     return (running | catalogue.enabled(chosen, path, {}, "")).values()
 
 
@@ -61,18 +61,18 @@ class _Catalogue:
     """Finds plugins, and notes what is wrong with the sets that name them."""
 
     def __init__(self, errors: list[FieldError]) -> None:
-        self.known = {spec.name: spec for spec in collect_plugins()}
+        self.specs = {spec.name: spec for spec in collect_plugins()}
         self._errors = errors
 
     def enabled(
         self, chosen: PluginSet, path: str, running: Mapping[str, PluginSpec], method: str
     ) -> dict[str, PluginSpec]:
         """Returns the plugins that a set enables, with its weights; `method` is "" for the set of all points."""
-        result: dict[str, PluginSpec] = {}
+        enabled: dict[str, PluginSpec] = {}
         for index, item in enumerate(chosen.enabled or ()):
             where = f"{path}.enabled[{index}]"
-            spec = running.get(item.name) or self.known.get(item.name) or _foreign(item.name)
-            if item.name in result:
+            spec = running.get(item.name) or self.specs.get(item.name) or _foreign(item.name)
+            if item.name in enabled:
                 self._errors.append(duplicate(f"{where}.name", item.name))
             elif spec is None:
                 self._errors.append(not_found(f"{where}.name", item.name))
@@ -81,8 +81,8 @@ class _Catalogue:
             elif item.weight is not None and item.weight < 0:
                 self._errors.append(invalid(f"{where}.weight", item.weight, "must be greater than or equal to 0"))
             else:
-                result[item.name] = replace(spec, weight=item.weight) if item.weight else spec
-        return result
+                enabled[item.name] = replace(spec, weight=item.weight) if item.weight else spec
+        return enabled
 
 
 def _takes_part(plugin: type, method: str) -> bool:

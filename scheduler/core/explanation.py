@@ -28,6 +28,7 @@ class Explanation:
 
 
 def explain(framework: Framework, table: NodeTable, cycle: Cycle) -> Explanation:
+    """Asks for scores only where no plugin keeps the pod from every node."""
     explanation = Explanation()
     gate = framework.gate(cycle.pod)
     if gate is not None:
@@ -64,9 +65,9 @@ def _scores(framework: Framework, table: NodeTable, cycle: Cycle, rows: IntArray
     for plugin in framework.score:
         if not framework.run_pre_score(plugin, cycle):
             continue
-        found = plugin.score(cycle, rows)
-        if plugin.normalizes and found.any():
-            found = plugin.normalize(cycle, found.astype(np.float64))
-        for row, score in zip(rows, found, strict=True):
+        ratings = plugin.score(cycle, rows)
+        if plugin.normalizes and ratings.any():
+            ratings = plugin.normalize(cycle, ratings.astype(np.float64))
+        for row, score in zip(rows, ratings, strict=True):
             scores[table.names[row]][plugin.name] = framework.weights[plugin.name] * float(score)
     return dict(sorted(scores.items(), key=lambda item: (-sum(item[1].values()), item[0])))

@@ -11,7 +11,7 @@ from kubeclient.recorder import EventRecorder
 from scheduler.configuration.load import Profile
 from scheduler.core.placement import Placement
 from scheduler.events import ClusterEvent
-from scheduler.framework import Framework, Handle, Plugin
+from scheduler.framework import Framework, Handle, Plugin, kinds_read
 from scheduler.state.shape import Shape
 from scheduler.views.pod import Pod
 
@@ -53,7 +53,7 @@ class Profiles:
 
     def reads(self) -> list[type[Object]]:
         """Lists the kinds beyond pods and nodes that plugins look at."""
-        return list(dict.fromkeys(model for item in self._running.values() for model in item.framework.reads()))
+        return kinds_read(spec for item in self._running.values() for spec in item.framework.specs.values())
 
     async def prepare(self) -> None:
         for item in self._running.values():

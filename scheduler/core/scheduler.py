@@ -228,7 +228,7 @@ class Scheduler:
         if current is None or pod_id(current) != queued.uid or current.spec.nodeName:
             return False
         queued.pod, queued.shape = current, self.cache.shapes.of(current)
-        self._nominations.seen(None, current)
+        self._nominations.observe(None, current)
         return True
 
     def _tell(self, pod: Pod, message: str, reason: str, nominated: str | None = None) -> None:
@@ -263,7 +263,7 @@ class Scheduler:
             self._pod_assigned(old, new)
         elif new.spec.schedulerName in self.profiles:
             if self.cache.get(pod_id(new)) is None:
-                self._nominations.seen(old, new)
+                self._nominations.observe(old, new)
             if old is None:
                 self.queue.add(new)
             else:

@@ -51,7 +51,7 @@ class Nominations:
                 del self._by_node[promised.node]
             self._count(promised, -1)
 
-    def seen(self, old: Pod | None, new: Pod) -> None:
+    def observe(self, old: Pod | None, new: Pod) -> None:
         """Takes in what the API says of a waiting pod; a status that says nothing new leaves a younger decision."""
         node = new.status.nominatedNodeName or ""
         if old is None or node != (old.status.nominatedNodeName or ""):

@@ -26,8 +26,6 @@ IdArray = NDArray[np.int32]
 Rows = slice | IntArray
 """A slice of all rows, or an array of row numbers. Columns are read as `column[..., rows]`."""
 
-"""(key, value, effect)."""
-
 
 class LabelColumn:
     """Numbers the values of one label key: `ids[row]` is an index into `values`, -1 where the node lacks it."""

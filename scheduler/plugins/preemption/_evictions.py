@@ -27,9 +27,12 @@ log = logs.logger(__name__)
 
 def is_preempted(pod: PodInfo) -> bool:
     """Tells whether the pod is being deleted because a scheduler preempted it."""
-    if not pod.terminating:
-        return False
-    condition = get_condition(pod.pod.status.conditions, DISRUPTION_TARGET)
+    return pod.terminating and _is_target(pod.pod)
+
+
+def _is_target(pod: Pod) -> bool:
+    """Tells whether the pod's status says that a scheduler preempts it."""
+    condition = get_condition(pod.status.conditions, DISRUPTION_TARGET)
     return condition is not None and (condition.status, condition.reason) == ("True", PREEMPTION_BY_SCHEDULER)
 
 
@@ -155,8 +158,7 @@ class Evictions:
     async def _evict(self, item: _Eviction) -> None:
         """Raises: what the API server answers."""
         victim = item.victim
-        condition = get_condition(victim.status.conditions, DISRUPTION_TARGET)
-        if condition is None or (condition.status, condition.reason) != ("True", PREEMPTION_BY_SCHEDULER):
+        if not _is_target(victim):
             await self._patch_status(victim, {"conditions": [self._condition(item)]})
         rest = self._handle.rest
         assert rest is not None

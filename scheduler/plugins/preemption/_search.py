@@ -29,7 +29,6 @@ FEWEST_AT_ONCE = 32  # candidates tried together when the first did not yield en
 NO_VICTIMS = "No preemption victims found for incoming pod"
 PRIORITY_SHIFT = 2**31  # added to each victim's priority in the sum, so that more victims never sum up to less
 
-
 T = TypeVar("T", np.int64, np.float64)
 
 
@@ -113,7 +112,7 @@ class VictimSearch:
 
     def _candidates(self, rows: IntArray) -> _Candidates:
         """Describes those of the rows where pods might go."""
-        kept, pods, violating = [], [], []
+        having_lower, pods, violating = [], [], []
         parts: list[tuple[IntArray, IntArray, NDArray[np.float64]]] = []
         protects = self._budgets.protect()
         for row in self._asked(self._fixed, rows).tolist():
@@ -128,13 +127,13 @@ class VictimSearch:
             if any(violates):
                 order = sorted(range(len(lower)), key=lambda index: not violates[index])
                 lower, part = [lower[index] for index in order], (part[0][order], part[1][order], part[2][order])
-            kept.append(row)
+            having_lower.append(row)
             pods.append(lower)
             violating.append(sum(violates))
             parts.append(part)
         lengths = np.array([len(lower) for lower in pods], np.int64)
         return _Candidates(
-            np.array(kept, np.int64),
+            np.array(having_lower, np.int64),
             pods,
             lengths,
             np.array(violating, np.int64),

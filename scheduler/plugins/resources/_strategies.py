@@ -113,8 +113,8 @@ class _Ratio:
         self._scores = scores[end - 1] + np.trunc(rise * way / run).astype(np.int64)
 
     def __call__(self, usage: Usage) -> IntArray:
-        known = (usage.capacity > 0) & (usage.used <= usage.capacity)
-        percent = np.where(known, usage.used * 100 // np.maximum(usage.capacity, 1), 100)
+        within = (usage.capacity > 0) & (usage.used <= usage.capacity)
+        percent = np.where(within, usage.used * 100 // np.maximum(usage.capacity, 1), 100)
         scores = self._scores[percent]
         weights = np.where((scores > 0) & (usage.capacity > 0), usage.weights, 0)
         mean = (scores * weights).sum(axis=0) / np.maximum(weights.sum(axis=0), 1)

@@ -31,14 +31,14 @@ class ResourceSpec(Model):
 
 def resource_errors(resources: list[ResourceSpec] | None, path: str, heaviest: int = 100) -> list[FieldError]:
     errors: list[FieldError] = []
-    seen: set[str] = set()
+    names: set[str] = set()
     for index, item in enumerate(resources or ()):
         where = f"{path}[{index}]"
         if not item.name:
             errors.append(required(f"{where}.name"))
-        if item.name in seen:
+        if item.name in names:
             errors.append(duplicate(f"{where}.name", item.name))
-        seen.add(item.name)
+        names.add(item.name)
         if item.weight is not None and not 1 <= item.weight <= heaviest:
             errors.append(invalid(f"{where}.weight", item.weight, f"resource weight not in valid range [1-{heaviest}]"))
     return errors

@@ -31,9 +31,9 @@ class NodeResourcesBalancedAllocation(Plugin):
 
     def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
         """Takes the standard deviation of the used shares off MAX_SCORE; one resource is always in balance."""
-        known = self._compared.usage(self.table, cycle.shape, rows, defaults=False)
-        share = np.minimum(known.used / np.maximum(known.capacity, 1), 1.0)
-        present = known.capacity > 0
+        usage = self._compared.usage(self.table, cycle.shape, rows, defaults=False)
+        share = np.minimum(usage.used / np.maximum(usage.capacity, 1), 1.0)
+        present = usage.capacity > 0
         if self._compared.are_core:
             deviation = np.abs(share[0] - share[1]) / 2 * (present[0] & present[1])
         else:
