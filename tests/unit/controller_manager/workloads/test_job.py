@@ -1,125 +1,24 @@
-"""Jobs: each pod is counted once, whatever the caches lack and wherever the controller is killed."""
+"""Jobs: which pods they make and when they end."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from apimachinery.conditions import get_condition, is_true
+from apimachinery.conditions import get_condition
 from apimachinery.meta import ObjectMeta
 from apimachinery.times import format_time
-from controller_manager.controllers.workloads.job._backoff import Failures
 from controller_manager.controllers.workloads.job._pods import (
     FAILURES_KEY,
     FINALIZER,
     IGNORED_FAILURES_KEY,
     INDEX_KEY,
-    index_of,
     is_tracked,
 )
-from controller_manager.controllers.workloads.job._policies import judge, met_success_rule
-from controller_manager.controllers.workloads.job.job import CONTROLLER
 from controller_manager.controllers.workloads.ttlafterfinished import CONTROLLER as TTL
-from kubeapi.batch.job.indexes import Indexes
-from kubeapi.batch.job.model import Job, is_finished
-from kubeapi.batch.job.resource import RESOURCE
+from kubeapi.batch.job.model import Job
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.status import PodCondition
-from tests.fakes.api import FakeApi, Running, settle
-from tests.fakes.clock import FakeClock, QuickClock
-
-KEY = "a/j"
-
-
-def job(uid: str = "u", name: str = "j", **spec: Any) -> Job:
-    obj = Job.model_validate(
-        {
-            "metadata": {"name": name, "namespace": "a", "uid": uid},
-            "spec": {
-                "template": {"spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}},
-                **spec,
-            },
-        }
-    )
-    RESOURCE.strategy.default(obj)
-    RESOURCE.strategy.prepare_create(obj)
-    assert not RESOURCE.strategy.validate_create(obj)
-    return obj
-
-
-def indexed(completions: int, **spec: Any) -> Job:
-    return job(**{"completionMode": "Indexed", "completions": completions, "parallelism": completions, **spec})
-
-
-class Bench:
-    """A Job, its controller, and pods whose kubelet is the test."""
-
-    def __init__(self, obj: Job | None = None, *, clock: FakeClock | None = None, **spec: Any) -> None:
-        self.clock = clock or FakeClock()
-        self.api = FakeApi(self.clock)
-        self.api.put(obj or job(**spec))
-        self.restart()
-
-    def restart(self) -> None:
-        self.api.deliver()
-        self.api._informers.clear()
-        self.controller = Running(self.api, CONTROLLER)
-
-    async def settle(self) -> None:
-        while True:
-            for key, seconds in list(self.controller.queue._delayed.items()):
-                if seconds:  # what waits for others of its kind waits no longer
-                    self.controller.queue._delayed.pop(key)
-                    self.controller.queue.add(key)
-            self.api.deliver()
-            if not self.controller.waiting and not self.api.undelivered and not self.controller.queue._delayed:
-                return
-            await settle(self.api, self.controller)
-
-    async def later(self, seconds: float) -> None:
-        self.clock.step(seconds)
-        self.controller.queue.add(KEY)
-        await self.settle()
-
-    @property
-    def job(self) -> Job:
-        found: Job = self.api.find(Job, KEY)
-        return found
-
-    @property
-    def pods(self) -> list[Pod]:
-        return sorted(self.api.all(Pod), key=lambda pod: (pod.metadata.creationTimestamp or "", pod.name))
-
-    @property
-    def live(self) -> list[Pod]:
-        return [pod for pod in self.pods if pod.status.phase in (None, "", "Pending", "Running")]
-
-    @property
-    def conditions(self) -> dict[str, str]:
-        return {each.type: each.reason or "" for each in self.job.status.conditions or () if each.status == "True"}
-
-    def end(self, pod: Pod, code: int = 0, *conditions: str) -> None:
-        now = format_time(self.clock.now())
-
-        def edit(obj: Pod) -> None:
-            obj.status.phase = "Failed" if code else "Succeeded"
-            terminated = {"terminated": {"exitCode": code, "finishedAt": now}}
-            statuses = {"containerStatuses": [{"name": "c", "state": terminated}]}
-            obj.status.containerStatuses = type(obj.status).model_validate(statuses).containerStatuses
-            obj.status.conditions = [PodCondition(type=kind, status="True") for kind in conditions]
-
-        self.api.change(Pod, pod.key, edit)
-
-    async def fail_one(self, code: int = 1, *conditions: str) -> None:
-        self.end(self.live[0], code, *conditions)
-        await self.settle()
-
-    async def end_index(self, index: int, code: int = 0) -> None:
-        self.end(next(pod for pod in self.live if pod.labels[INDEX_KEY] == str(index)), code)
-        await self.settle()
+from tests.fakes.api import Running, settle
+from tests.kits.control_plane.jobs import KEY, Bench, indexed, job, rule
 
 
 async def test_a_job_runs_its_pods_to_completion() -> None:
@@ -191,18 +90,6 @@ async def test_a_new_controller_goes_on_with_the_wait() -> None:
         await bench.later(wait - 1)
         assert bench.live == []
         await bench.later(1)
-
-
-def test_waits_double_up_to_ten_minutes_and_a_success_forgives() -> None:
-    waits = [Failures(count, 1000.0).wait_seconds(1000.0) for count in (0, 1, 2, 3, 6, 7, 8, 1000)]
-    assert waits == [0, 10, 20, 40, 320, 600, 600, 600]
-
-    def ended(at: float) -> Pod:
-        return Pod(metadata=ObjectMeta(creationTimestamp=format_time(at)))
-
-    assert Failures(4, 50.0).after([], [ended(60), ended(55)]) == Failures(6, 60.0)
-    assert Failures(4, 50.0).after([ended(57)], [ended(60), ended(55)]) == Failures(1, 60.0)
-    assert Failures(4, 50.0).after([], []) == Failures(4, 50.0)
 
 
 async def test_containers_that_restart_too_often_fail_a_job() -> None:
@@ -286,13 +173,6 @@ async def test_too_many_failed_indexes_end_the_job() -> None:
     assert (bench.live, bench.job.status.failed, bench.job.status.failedIndexes) == ([], 4, "2,3")
 
 
-def rule(action: str, *codes: int, operator: str = "In", condition: str = "", container: str = "") -> dict[str, Any]:
-    if condition:
-        return {"action": action, "onPodConditions": [{"type": condition}]}
-    name = {"containerName": container} if container else {}
-    return {"action": action, "onExitCodes": {"operator": operator, "values": list(codes), **name}}
-
-
 async def test_rules_ignore_count_and_fail() -> None:
     rules = [rule("Ignore", condition="DisruptionTarget"), rule("FailJob", 42), rule("Count", 1)]
     bench = Bench(podFailurePolicy={"rules": rules}, backoffLimit=1)
@@ -329,44 +209,6 @@ async def test_a_rule_gives_up_an_index_and_another_keeps_its_count() -> None:
     assert bench.controller.delays[KEY] == 20  # the ignored one counts for the wait
     await bench.later(20)
     assert (bench.live[0].annotations[FAILURES_KEY], bench.live[0].annotations[IGNORED_FAILURES_KEY]) == ("1", "1")
-
-
-@pytest.mark.parametrize(
-    ("rules", "code", "action"),
-    [
-        ([rule("Ignore", 1, 2)], 2, "Ignore"),
-        ([rule("Ignore", 1, 2)], 3, ""),
-        ([rule("FailJob", 1, operator="NotIn")], 1, ""),
-        ([rule("FailJob", 1, operator="NotIn")], 2, "FailJob"),
-        ([rule("FailJob", 0, operator="NotIn")], 2, "FailJob"),
-        ([rule("Ignore", 5, container="c"), rule("Count", 5)], 5, "Ignore"),
-        ([rule("Ignore", 5), rule("Count", 5)], 5, "Ignore"),
-        ([], 1, ""),
-    ],
-)
-def test_the_first_rule_that_matches_decides(rules: list[dict[str, Any]], code: int, action: str) -> None:
-    status = {"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": code}}}], "phase": "Failed"}
-    pod = Pod.model_validate({"metadata": {"name": "p", "namespace": "a"}, "status": status})
-    owner = job(podFailurePolicy={"rules": rules}) if rules else job()
-    assert judge(owner, pod).action == action
-
-
-@pytest.mark.parametrize(
-    ("rules", "succeeded", "met"),
-    [
-        ([{"succeededCount": 2}], [0], None),
-        ([{"succeededCount": 2}], [0, 4], 0),
-        ([{"succeededIndexes": "1-2"}], [1], None),
-        ([{"succeededIndexes": "1-2"}], [0, 1, 2], 0),
-        ([{"succeededIndexes": "0,2-3", "succeededCount": 1}], [1], None),
-        ([{"succeededIndexes": "0,2-3", "succeededCount": 1}], [3], 0),
-        ([{"succeededIndexes": "4"}, {"succeededCount": 1}], [3], 1),
-        ([{"succeededCount": 1}], [], None),
-    ],
-)
-def test_success_rules(rules: list[dict[str, Any]], succeeded: list[int], met: int | None) -> None:
-    owner = indexed(5, successPolicy={"rules": rules})
-    assert met_success_rule(owner, Indexes.of(succeeded)) == met
 
 
 async def test_a_success_policy_stops_the_rest_without_failures() -> None:
@@ -464,77 +306,3 @@ async def test_finished_jobs_go_after_their_time() -> None:
     collector.queue.add(KEY)
     await settle(bench.api, collector)
     assert bench.api.all(Job) == []
-
-
-# Everything at random
-
-
-SHAPES: dict[str, Callable[[], Job]] = {
-    "plain": lambda: job(completions=4, parallelism=2, backoffLimit=3),
-    "queue": lambda: job(parallelism=3, backoffLimit=3),
-    "indexed": lambda: indexed(4, parallelism=3, backoffLimit=3),
-    "per index": lambda: indexed(3, backoffLimitPerIndex=1),
-    "success policy": lambda: indexed(4, successPolicy={"rules": [{"succeededCount": 2}]}, backoffLimit=3),
-    "ended only": lambda: job(completions=3, parallelism=2, podReplacementPolicy="Failed", backoffLimit=3),
-    "rules": lambda: job(completions=3, parallelism=2, podFailurePolicy={"rules": [rule("Ignore", 7)]}, backoffLimit=3),
-}
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("seed", range(4))
-async def test_each_pod_counts_once_whatever_happens(shape: str, seed: int) -> None:
-    """Caches lag, pods end, the controller is killed before and after its writes, all at random."""
-    dice = random.Random(f"{shape} {seed}")
-    bench = Bench(SHAPES[shape](), clock=QuickClock())
-    ended: dict[str | None, tuple[int, object]] = {}
-    """uid -> the exit code, and what a success counts for: the index, or the pod itself."""
-
-    def end(pod: Pod, code: int) -> None:
-        index = index_of(bench.job, pod) if bench.job.spec.completionMode == "Indexed" else None
-        ended[pod.metadata.uid] = (code, pod.metadata.uid if index is None else index)
-        bench.end(pod, code)
-
-    def fault(request: str) -> None:
-        if not request.startswith("GET") and dice.random() < 0.04:
-            raise ConnectionError("killed before it was sent")
-
-    bench.api.before = fault
-    most = bench.job.spec.parallelism or 0
-    for _ in range(3000):
-        if is_finished(bench.job):
-            break
-        match dice.randrange(10):
-            case 0 if bench.live:
-                end(dice.choice(bench.live), dice.choice((0, 0, 1, 7)))
-            case 1:
-                bench.clock.step(60)
-                bench.controller.queue.add(KEY)
-            case 2 if dice.random() < 0.2:
-                bench.restart()
-            case 3 | 4 | 5 if bench.api.undelivered:
-                bench.api.deliver(1)
-            case _:
-                for key in list(bench.controller.queue._delayed):
-                    del bench.controller.queue._delayed[key]
-                    bench.controller.queue.add(key)
-                if bench.controller.waiting:
-                    await bench.controller.step()
-        assert len([pod for pod in bench.live if pod.metadata.deletionTimestamp is None]) <= most
-        if bench.job.spec.completionMode == "Indexed":
-            running = [index_of(bench.job, pod) for pod in bench.live if pod.metadata.deletionTimestamp is None]
-            assert len(running) == len(set(running))
-    bench.api.before = None
-    for _ in range(40):
-        await bench.later(1000)
-        for pod in bench.live:
-            end(pod, 0)
-    assert is_finished(bench.job)
-    assert not any(map(is_tracked, bench.pods))
-    status, ignored = bench.job.status, (7,) if shape == "rules" else ()
-    left = {pod.metadata.uid for pod in bench.pods}  # some that ended while they were being deleted are gone
-    successes = {uid: unit for uid, (code, unit) in ended.items() if code == 0}
-    assert len({successes[uid] for uid in successes.keys() & left}) <= (status.succeeded or 0)
-    assert (status.succeeded or 0) <= len(set(successes.values()))
-    failures = {uid for uid, (code, _) in ended.items() if code not in (0, *ignored)}
-    if is_true(status.conditions, "Complete"):  # else those that were stopped count as failed, too
-        assert len(failures & left) <= (status.failed or 0) <= len(failures)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from scheduler.configuration.load import DEFAULT_NAME
 from scheduler.core.explanation import Explanation, explain
 from scheduler.core.placement import Choice
+from scheduler.explain import NothingToExplain, explain_pod
 from scheduler.views.pod import Pod
 from tests.kits.control_plane.scheduler import World, node, pod
+from tests.kits.control_plane.schedulerbench import Bench
 
 
 def explained(world: World, item: Pod) -> Explanation:
@@ -62,3 +65,19 @@ def test_the_nodes_that_would_do_are_those_that_the_scheduler_sees(cpu: str) -> 
     made = explained(world, pod(cpu=cpu))
     assert len(made.scores) == count
     assert len(made.refusals) == 5 - count
+
+
+async def test_a_pod_is_explained_as_if_it_had_no_node() -> None:
+    bench = Bench()
+    bench.put(node("n1", cpu="2"))
+    bench.put(node("n2", cpu="1"))
+    bench.bound(pod("web", cpu="2", schedulerName=DEFAULT_NAME), "n1")
+    bench.put(pod("other", schedulerName="other"))
+    text = await explain_pod(bench.scheduler, "default/web")
+    assert text.startswith("Pod default/web runs on n1. Nodes that would do now: 1 of 2.\n\nScores, times")
+    assert text.endswith("\nn2     NodeResourcesFit   Insufficient cpu\n")
+    assert "NodeName" not in text
+    with pytest.raises(NothingToExplain, match="is for the scheduler other"):
+        await explain_pod(bench.scheduler, "default/other")
+    with pytest.raises(NothingToExplain, match="no pod default/none"):
+        await explain_pod(bench.scheduler, "default/none")
