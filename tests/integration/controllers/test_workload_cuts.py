@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import pytest
+
 from controller_manager.controllers.cluster.garbagecollector import CONTROLLER as GARBAGE_COLLECTOR
 from controller_manager.controllers.volumes.pvcprotection import CONTROLLER as CLAIM_PROTECTION
 from controller_manager.controllers.workloads.daemonset.daemonset import CONTROLLER as DAEMON_SET
@@ -118,6 +120,7 @@ def node(api: ApiServer, namespace: str) -> Iterator[HollowNode]:
     assert api.http.delete(f"/api/v1/nodes/{namespace}").status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_deployment_survives_a_death_at_every_write(api: ApiServer) -> None:
     def steps(workload: Workload) -> list[Step]:
         seen = ("replicas", "updatedReplicas", "availableReplicas")
@@ -157,6 +160,7 @@ async def test_a_stateful_set_survives_a_death_at_every_write(api: ApiServer) ->
     assert await play_every_cut(api, "statefulsets", specs, steps, peak=2) >= 15
 
 
+@pytest.mark.slow
 async def test_a_daemon_set_survives_a_death_at_every_write(api: ApiServer) -> None:
     def steps(workload: Workload) -> list[Step]:
         seen = ("desiredNumberScheduled", "updatedNumberScheduled", "numberReady")

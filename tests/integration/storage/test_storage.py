@@ -109,7 +109,7 @@ async def test_of_concurrent_updates_on_one_revision_one_wins(etcd: EtcdServer) 
 
 
 async def stored_revision(store: CachedStorage, name: str) -> int:
-    """The revision of one object. That of the whole store moves by itself: the compactor writes when it likes."""
+    """The revision of one object."""
     entry = await store.get(WIDGETS, "default", name, min_revision=None)
     assert entry is not None
     return entry.revision

@@ -19,6 +19,7 @@ from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 from componentbase.net.http2 import DEFAULT_LIMITS as HTTP2_DEFAULTS
 from componentbase.net.http2 import Http2Limits
 from etcdclient.client import EtcdClient
+from tests.kits.eventually import eventually_async
 
 
 class WidgetSpec(Model, protobuf="nodeName* size* filler"):
@@ -73,11 +74,13 @@ def put(
 async def running(
     *urls: str, limits: StorageLimits = DEFAULT_LIMITS, timeout_seconds: float = 10.0
 ) -> AsyncIterator[CachedStorage]:
-    """One API server's storage over these etcd endpoints, loaded. `timeout_seconds`: for one request to etcd."""
+    """One API server's storage over these etcd endpoints, loaded, whose compactor has had its first turn: the store's
+    revision moves no more by itself. `timeout_seconds`: for one request to etcd."""
     store = CachedStorage(EtcdConfig(urls, timeout_seconds=timeout_seconds), limits)
     store.register(WIDGETS)
     store.register(TAGS)
     async with loaded(store):
+        await eventually_async(lambda: store._compactor._revision, "the compactor has had its first turn")
         yield store
 
 
