@@ -9,9 +9,9 @@ from functools import partial
 
 from apimachinery.errors import NotFound
 from kubectl.api.client import Dict
-from kubectl.changes.waiting import TimedOut, wait_until
+from kubectl.changes.waiting import wait_until
 from kubectl.input.targets import Target
-from kubectl.invocation.command import CommandContext, UsageError
+from kubectl.invocation.command import CommandContext
 from kubectl.invocation.flags import dry_run_params, duration
 from kubectl.invocation.parser import choice
 
@@ -55,14 +55,11 @@ def delete_object(
 
 
 def wait_gone(context: CommandContext, deleted: Iterable[tuple[Target, str]], timeout_seconds: float | None) -> None:
-    """Waits until no object with these uids is left. Raises: UsageError once the time is over."""
+    """Waits until no object with these uids is left. Raises: TimedOut."""
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     for target, uid in deleted:
         left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-        try:
-            wait_until(context, target, partial(_gone, uid), left)
-        except TimedOut as error:
-            raise UsageError(str(error)) from error
+        wait_until(context, target, partial(_gone, uid), left)
 
 
 def _gone(uid: str, obj: Dict | None) -> bool:

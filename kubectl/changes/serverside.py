@@ -11,7 +11,7 @@ from kubectl.api.client import JSON_PATCH, Dict, Unreachable
 from kubectl.changes.writing import LAST_APPLIED
 from kubectl.input.manifests import Manifest
 from kubectl.input.targets import Target
-from kubectl.invocation.command import CommandContext, UsageError, blaming
+from kubectl.invocation.command import CommandContext, UsageError, blaming, retried
 
 APPLY_PATCH = "application/apply-patch+yaml"
 MANAGER = "kubectl"
@@ -91,8 +91,9 @@ class ServerSideApply:
 
     def _take_over(self, target: Target, applied: Dict) -> bool:
         """Hands the fields of client-side apply to server-side apply; True where there were any."""
-        for attempt in range(ATTEMPTS):
-            meta = applied["metadata"]
+
+        def hand_over(number: int) -> bool:
+            meta = (applied if number == 1 else self.context.api.request("GET", target.path))["metadata"]
             fields = migrated(meta.get("managedFields") or [], self.manager)
             if fields is None:
                 return False
@@ -100,14 +101,10 @@ class ServerSideApply:
                 {"op": "replace", "path": "/metadata/managedFields", "value": fields},
                 {"op": "replace", "path": "/metadata/resourceVersion", "value": meta["resourceVersion"]},
             ]
-            try:
-                self.context.api.request("PATCH", target.path, body=patch, content_type=JSON_PATCH)
-                return True
-            except Conflict:
-                if attempt + 1 == ATTEMPTS:
-                    raise
-                applied = self.context.api.request("GET", target.path)
-        raise AssertionError("the last attempt returns or raises")
+            self.context.api.patch(target.path, patch, JSON_PATCH)
+            return True
+
+        return retried(ATTEMPTS, hand_over, Conflict)
 
 
 def owners_of_annotation(entries: Iterable[Dict]) -> list[Dict]:

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from apimachinery.errors import Expired, NotFound
 from kubectl.api.client import Dict
 from kubectl.input.targets import Target
-from kubectl.invocation.command import CommandContext
+from kubectl.invocation.command import CommandContext, UsageError
 
 POLL_SECONDS = 30  # a watch is renewed this often; changes arrive at once
 
 
-class TimedOut(Exception):
+TIMED_OUT = "timed out waiting for the condition"
+
+
+class TimedOut(UsageError):
     """The deadline passed first."""
 
 
@@ -36,7 +39,7 @@ def wait_until(
             return obj
         left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - now())
         if left <= 0:
-            raise TimedOut(f"timed out waiting for the condition on {target.kind.plural}/{target.name}")
+            raise TimedOut(f"{TIMED_OUT} on {target.kind.plural}/{target.name}")
         version = obj["metadata"]["resourceVersion"] if obj else "0"
         params = {
             "fieldSelector": f"metadata.name={target.name}",

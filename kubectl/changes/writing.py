@@ -8,16 +8,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from apimachinery.errors import StatusError
-from apimachinery.patch.merge import create_merge_patch
-from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict
+from apimachinery.patch.json import json_patch
+from apimachinery.patch.merge import create_merge_patch, merge_patch
+from kubectl.api.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict
 from kubectl.input.targets import Target, select
-from kubectl.invocation.command import CommandContext, UsageError, raise_all
+from kubectl.invocation.command import CommandContext, Failures, UsageError
 from kubectl.invocation.flags import add_dry_run, add_output, dry_run_params, dry_run_suffix
 from kubectl.invocation.parser import choice
-from kubectl.output.printers import object_printer
+from kubectl.output.printers import printer_of
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+PATCH_TYPES = {"json": JSON_PATCH, "merge": MERGE_PATCH, "strategic": STRATEGIC_MERGE_PATCH}
 NO_FILES = "must specify one of -f and -k"
 VALIDATE = choice(
     "strict", "warn", "ignore", "true", "false",
@@ -65,9 +66,7 @@ class Report:
         """`documents`: YAML has a line between objects. `suffix`: lines say that they are about a dry run."""
         options = vars(args)
         self._context = context
-        self._print = None
-        if args.output:
-            self._print = object_printer(args.output, managed_fields=bool(options.get("show_managed_fields")))
+        self._print = printer_of(args) if args.output else None
         self._suffix = dry_run_suffix(options.get("dry_run", "none")) if suffix else ""
         self._separator, self._before = "---\n" if documents and args.output == "yaml" else "", ""
 
@@ -88,13 +87,10 @@ def for_each_selected(
     everything: bool | None = None,
 ) -> None:
     """Does `action` with every object that the arguments mean; what fails is raised at the end, after all others."""
-    failed: list[Exception] = []
-    for target, obj in select(context, args, failed, words=words, everything=everything):
-        try:
-            action(target, obj)
-        except (StatusError, UsageError) as error:
-            failed.append(error)
-    raise_all(failed)
+    with Failures() as failed:
+        for target, obj in select(context, args, failed, words=words, everything=everything):
+            with failed.caught():
+                action(target, obj)
 
 
 def model_of(api_version: str, kind: str) -> Any:
@@ -103,6 +99,20 @@ def model_of(api_version: str, kind: str) -> Any:
 
     resource = load_catalogue().by_kind(api_version, kind)
     return resource.model if resource is not None else None
+
+
+def apply_patch(obj: Dict, patch: Any, kind: str) -> Dict:
+    """The object as the server would store it; `kind` is one of PATCH_TYPES. Raises: StatusError, UsageError."""
+    if kind == "json":
+        return dict(json_patch(obj, patch))
+    if kind == "merge":
+        return dict(merge_patch(obj, patch))
+    from apimachinery.patch.strategic import strategic_merge_patch  # here: pydantic takes 80 ms
+
+    model = model_of(str(obj["apiVersion"]), str(obj["kind"]))
+    if model is None:
+        raise UsageError("strategic merge patch is not supported for this kind: try --type merge")
+    return strategic_merge_patch(obj, patch, model)
 
 
 def two_way_patch(old: Dict, new: Dict) -> tuple[Dict, str]:
@@ -134,6 +144,11 @@ def with_last_applied(obj: Dict, namespace: str, *, annotate: bool = True) -> Di
     if annotate:
         meta["annotations"] = {**annotations, LAST_APPLIED: compact(modified) + "\n"}
     return modified
+
+
+def prepared(obj: Dict, namespace: str, args: argparse.Namespace) -> Dict:
+    """The object as it is sent to `namespace`: with --save-config, its text goes with it."""
+    return with_last_applied(obj, namespace) if args.save_config else with_namespace(obj, namespace)
 
 
 def with_namespace(obj: Dict, namespace: str) -> Dict:

@@ -72,8 +72,7 @@ def _every_field(context: CommandContext, writer: TextWriter, obj: Dict) -> None
     meta = obj["metadata"]
     writer.field("Name", meta["name"])
     writer.field("Namespace", meta.get("namespace", ""))
-    writer.labels("Labels", meta.get("labels"))
-    writer.annotations(meta.get("annotations"))
+    writer.notes(meta)
     _tree(writer, {**obj, "metadata": {key: value for key, value in meta.items() if key not in _HEAD}}, 0)
 
 

@@ -63,8 +63,7 @@ def claim_lines(writer: TextWriter, claim: Dict, level: int = 0) -> None:
         writer.field("Status", phase(claim), level)
     writer.field("Volume", spec.get("volumeName", ""), level)
     margin = _MARGIN if level else ""
-    writer.labels("Labels", meta.get("labels"), level, margin)
-    writer.annotations(meta.get("annotations"), level, margin)
+    writer.notes(meta, level, margin)
     if status is not None:
         finalizers(writer, meta)
     bound = status if status is not None and spec.get("volumeName") else None

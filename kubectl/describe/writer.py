@@ -70,11 +70,17 @@ class TextWriter:
 
     def head(self, obj: Dict) -> None:
         """Writes name, namespace, labels and annotations."""
-        meta = obj["metadata"]
-        self.field("Name", meta["name"])
-        self.present(meta, [("Namespace", "namespace")])
-        self.labels("Labels", meta.get("labels"))
-        self.annotations(meta.get("annotations"))
+        self.name(obj)
+        self.notes(obj["metadata"])
+
+    def name(self, obj: Dict) -> None:
+        """Writes name and namespace."""
+        self.present(obj["metadata"], [("Name", "name"), ("Namespace", "namespace")])
+
+    def notes(self, meta: Dict, level: int = 0, margin: str = "") -> None:
+        """Writes labels and annotations."""
+        self.labels("Labels", meta.get("labels"), level, margin)
+        self.annotations(meta.get("annotations"), level, margin)
 
     def table(self, headers: Sequence[str], rows: list[list[str]], level: int = 1, *, ruled: bool = True) -> None:
         """Writes a small table, by default with a rule below its head."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubeclient.config import kubeconfig_files, merge_kubeconfigs
 from kubectl.api.client import Dict
 from kubectl.input.pods import container_names, find_pods
-from kubectl.input.targets import parse_targets
+from kubectl.input.targets import named
 from kubectl.invocation.command import Candidates, CommandContext, Cursor
 
 MOST_NAMES = 500
@@ -52,7 +52,7 @@ def types(context: CommandContext) -> list[str]:
 
 def names(context: CommandContext, kind: str) -> list[str]:
     """The names of the objects of a type, in the namespace of the context."""
-    [target] = parse_targets(context, [kind])
+    [target] = named(context, [kind])
     answer = context.api.request("GET", target.path, params={"limit": MOST_NAMES}, accept=METADATA)
     return sorted(item["metadata"]["name"] for item in answer.get("items") or ())
 

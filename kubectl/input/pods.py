@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.api.client import Dict
-from kubectl.input.targets import parse_targets
+from kubectl.input.targets import named
 from kubectl.invocation.command import CommandContext, UsageError
 from kubectl.invocation.flags import duration
 
@@ -34,7 +35,7 @@ def find_pods(
     """
     if len(words) == 1 and "/" not in words[0]:
         words = [f"pods/{words[0]}"]
-    target = parse_targets(context, words)[0]
+    target = named(context, words)[0]
     if not target.name:
         raise UsageError("expected POD or TYPE/NAME")
     obj = context.api.request("GET", target.path)
@@ -50,6 +51,13 @@ def find_pods(
             raise UsageError("timed out waiting for the condition")
         time.sleep(POLL_SECONDS)
     return pods
+
+
+def refuse_ended(pod: Dict, action: str) -> None:
+    """Raises: UsageError where the pod has ended; `action` is what was to be done with a container of it."""
+    phase = pod.get("status", {}).get("phase")
+    if is_terminal(phase):
+        raise UsageError(f"cannot {action} a container in a completed pod; current phase is {phase}")
 
 
 def selector_text(selector: Dict) -> str:

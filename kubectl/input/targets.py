@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from apimachinery.errors import BadRequest, NotFound, StatusError
+from apimachinery.errors import BadRequest, NotFound
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType, UnknownType
 from kubectl.input.manifests import Manifest, add_file_arguments, read_manifests
-from kubectl.invocation.command import CommandContext, UsageError
+from kubectl.invocation.command import CommandContext, Failures, UsageError
 from kubectl.invocation.flags import add_all_namespaces, add_selector
 
 NOTHING_GIVEN = """\
@@ -93,6 +94,26 @@ def resolve(context: CommandContext, manifest: Manifest) -> Target:
 
 
 def parse_targets(
+    context: CommandContext, args: argparse.Namespace, words: list[str] | None = None, *, required: str = NOTHING_GIVEN
+) -> list[Target]:
+    """The objects and collections that the arguments of `add_targets` name; `words` stand for its `targets`.
+
+    `required` is the refusal of no words. Raises: UsageError for a mix of the forms, or for names beside -l or --all,
+    UnknownType for an unknown type.
+    """
+    options = vars(args)
+    targets = named(
+        context,
+        args.targets if words is None else words,
+        all_namespaces=bool(options.get("all_namespaces")),
+        required=required,
+    )
+    if (options.get("selector") or options.get("all")) and any(target.name for target in targets):
+        raise UsageError("name cannot be provided when a selector is specified")
+    return targets
+
+
+def named(
     context: CommandContext, words: list[str], *, all_namespaces: bool = False, required: str = NOTHING_GIVEN
 ) -> list[Target]:
     """Reads `pods`, `pod web db`, `pod/web svc/web`, `pods,svc` and `all`; `required` is the refusal of no words.
@@ -126,6 +147,15 @@ def _named(context: CommandContext, kind: ResourceType, name: str) -> Target:
     if not name:
         raise UsageError("arguments in resource/name form must have a single resource and name")
     return Target(kind, name, context.namespace if kind.namespaced else "")
+
+
+def split_changes(words: list[str], is_change: Callable[[str], bool], what: str) -> tuple[list[str], list[str]]:
+    """Splits words into those that name objects and the changes behind them. Raises: UsageError for another order."""
+    first = next((i for i, word in enumerate(words) if is_change(word)), len(words))
+    for word in words[first:]:
+        if not is_change(word):
+            raise UsageError(f"all resources must be specified before {what} changes: {word}")
+    return words[:first], words[first:]
 
 
 def list_objects(
@@ -162,16 +192,18 @@ def items_of(target: Target, collection: Dict) -> Iterator[tuple[Target, Dict]]:
 def select(
     context: CommandContext,
     args: argparse.Namespace,
-    failed: list[Exception] | None = None,
+    failed: Failures | None = None,
     *,
     words: list[str] | None = None,
     everything: bool | None = None,
+    read: bool = True,
 ) -> Iterator[tuple[Target, Dict]]:
     """Yields every object that the arguments mean, with its present state.
 
-    Reads the arguments that `add_targets` adds, as far as the verb has them; `words` and `everything` stand for its
-    `targets` and `all`. An object that the server refuses goes to `failed`, and the others follow all the same; without
-    `failed` the refusal is raised. Raises: UsageError, StatusError.
+    Uses the arguments that `add_targets` adds, as far as the verb has them; `words` and `everything` stand for its
+    `targets` and `all`. Without `read`, objects that are named come without their state and need not exist.
+    An object that the server refuses goes to `failed`, and the others follow all the same; without `failed` the refusal
+    is raised. Raises: UsageError, StatusError.
     """
     options = vars(args)
     selector, field_selector = options.get("selector") or "", options.get("field_selector") or ""
@@ -179,11 +211,10 @@ def select(
         for manifest in read_manifests(args):
             yield from _read(context, resolve(context, manifest), failed)
         return
-    words = args.targets if words is None else words
-    for target in parse_targets(context, words, all_namespaces=bool(options.get("all_namespaces"))):
-        if target.name:
-            if selector:
-                raise UsageError("name cannot be provided when a selector is specified")
+    for target in parse_targets(context, args, words):
+        if target.name and not read:
+            yield target, {}
+        elif target.name:
             yield from _read(context, target, failed)
         elif selector or field_selector or (options.get("all") if everything is None else everything):
             yield from items_of(target, list_objects(context, target, selector, field_selector))
@@ -191,12 +222,6 @@ def select(
             raise UsageError("resource(s) were provided, but no name was specified")
 
 
-def _read(context: CommandContext, target: Target, failed: list[Exception] | None) -> Iterator[tuple[Target, Dict]]:
-    try:
-        obj = context.api.request("GET", target.path)
-    except StatusError as error:
-        if failed is None:
-            raise
-        failed.append(error)
-        return
-    yield target, obj
+def _read(context: CommandContext, target: Target, failed: Failures | None) -> Iterator[tuple[Target, Dict]]:
+    with failed.caught() if failed is not None else nullcontext():
+        yield target, context.api.request("GET", target.path)

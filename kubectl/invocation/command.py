@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TextIO
+from typing import Self, TextIO, TypeVar
 
 from apimachinery.errors import StatusError
 from kubeclient.config import ClientConfig
 from kubectl.api.client import ApiClient, Dict
 from kubectl.api.discovery import TypeDiscovery
 from kubectl.invocation.parser import Parser, colour
+
+Result = TypeVar("Result")
 
 
 class UsageError(Exception):
@@ -71,11 +73,12 @@ class CommandContext:
 
 @contextmanager
 def blaming(action: str, source: str) -> Iterator[None]:
-    """Puts into a refused request's message what was being done with which file."""
+    """Puts into a refused request's message what was being done with which file; nothing where there is none."""
     try:
         yield
     except StatusError as error:
-        error.message = f'error when {action} "{source}": {error.message}'
+        if source:
+            error.message = f'error when {action} "{source}": {error.message}'
         raise
 
 
@@ -86,10 +89,38 @@ def refuse(*rules: tuple[object, str]) -> None:
             raise UsageError(message)
 
 
-def raise_all(errors: list[Exception]) -> None:
-    """Raises the error where there is one, and a group of all where there are several."""
-    if errors:
-        raise errors[0] if len(errors) == 1 else ExceptionGroup("several objects", errors)
+class Failures(list[Exception]):
+    """What went wrong with some objects, while a verb goes on with the others.
+
+    The end of its `with` block raises them: the error where there is one, and a group of all where there are several.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self and error is None:
+            raise self[0] if len(self) == 1 else ExceptionGroup("several objects", self)
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Adds what its block raises."""
+        try:
+            yield
+        except (StatusError, UsageError) as error:
+            self.append(error)
+
+
+def retried(tries: int, action: Callable[[int], Result], *losing: type[StatusError]) -> Result:
+    """The result of `action`, which gets the number of the try, from 1, and is tried again where it fails by `losing`:
+    where another writer was faster.
+    """
+    for number in range(1, tries):
+        try:
+            return action(number)
+        except losing:
+            continue
+    return action(tries)
 
 
 # What a shell does with candidates, as bits: no space behind the only one; no files where there are none.
@@ -113,6 +144,10 @@ class Cursor:
     path: tuple[str, ...]
     words: tuple[str, ...]
     current: str
+
+
+def no_flags(parser: Parser) -> None:
+    """The `configure` of a verb without words and flags of its own."""
 
 
 def any_file(cursor: Cursor) -> Candidates:

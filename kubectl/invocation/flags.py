@@ -48,8 +48,10 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", default="", help=f"one of {FORMATS}".replace("%", "%%"))
+def add_output(parser: argparse.ArgumentParser, default: str = "") -> None:
+    """Adds -o and --show-managed-fields, for `printer_of`."""
+    parser.add_argument("-o", "--output", default=default, help=f"one of {FORMATS}")
+    add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
 
 
 def add_bool(parser: argparse.ArgumentParser, *names: str, default: bool | None, help: str) -> None:

@@ -119,18 +119,23 @@ def _parse_template(source: str) -> tuple[Node, ...]:
     return tuple(stack[0][1])
 
 
-def _closing(source: str, start: int) -> int:
-    quote = ""
-    for index in range(start + 1, len(source)):
-        char = source[index]
+def _closing(text: str, start: int) -> int:
+    """The place of the bracket that closes the one at `start`, which may hold others, and quotes."""
+    opening, closing = text[start], {"{": "}", "[": "]"}[text[start]]
+    depth, quote = 0, ""
+    for index in range(start, len(text)):
+        char = text[index]
         if quote:
-            if char == quote and source[index - 1] != "\\":
-                quote = ""
+            quote = "" if char == quote and text[index - 1] != "\\" else quote
         elif char in "\"'":
             quote = char
-        elif char == "}":
-            return index
-    raise JSONPathError("unclosed action")
+        elif char == opening:
+            depth += 1
+        elif char == closing:
+            depth -= 1
+            if not depth:
+                return index
+    raise JSONPathError("unclosed action" if opening == "{" else "unterminated array")
 
 
 def _unquote(text: str) -> str:
@@ -169,28 +174,12 @@ def _parse_path(source: str) -> PathNode:
             elif text and text[0] != "[":
                 raise JSONPathError(f"cannot parse {source!r} at {text!r}")
         elif text.startswith("["):
-            end = _bracket(text)
+            end = _closing(text, 0)
             steps.append(_subscript(text[1:end].strip()))
             text = text[end + 1 :]
         else:
             raise JSONPathError(f"cannot parse {source!r} at {text!r}")
     return PathNode(tuple(steps), source, from_root)
-
-
-def _bracket(text: str) -> int:
-    depth, quote = 0, ""
-    for index, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "\"'":
-            quote = char
-        elif char == "[":
-            depth += 1
-        elif char == "]":
-            depth -= 1
-            if depth == 0:
-                return index
-    raise JSONPathError("unterminated array")
 
 
 def _field(name: str) -> Step:

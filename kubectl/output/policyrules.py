@@ -43,15 +43,15 @@ def _objects(rule: Dict) -> Iterator[_Subject]:
 
 def _go_text(row: tuple[_Subject, list[str]]) -> str:
     subject, verbs = row
-    return f"{_list(*verbs)},{','.join(_list(part) for part in subject)}"
+    return f"{bracketed(*verbs)},{','.join(bracketed(part) for part in subject)}"
 
 
 def _row(subject: _Subject, verbs: list[str]) -> list[str]:
     name, slash, subresource = subject.resource.partition("/")
     resource = f"{name}.{subject.group}" if subject.group else name
     columns = [(subject.path,), (subject.name,), verbs]
-    return [resource + slash + subresource, *(_list(*filter(None, words)) for words in columns)]
+    return [resource + slash + subresource, *(bracketed(*filter(None, words)) for words in columns)]
 
 
-def _list(*words: str) -> str:
+def bracketed(*words: str) -> str:
     return f"[{' '.join(words)}]"

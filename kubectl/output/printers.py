@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,6 +55,16 @@ def object_printer(output: str, *, headers: bool = True, managed_fields: bool = 
     raise UsageError(
         f'unable to match a printer suitable for the output format "{output}", allowed formats are: {FORMATS}'
     )
+
+
+def printer_of(args: argparse.Namespace) -> Printer:
+    """The printer that -o, --show-managed-fields and --no-headers ask for, as far as the verb has them.
+
+    Raises: UsageError.
+    """
+    options = vars(args)
+    headers, managed_fields = not options.get("no_headers"), bool(options.get("show_managed_fields"))
+    return object_printer(args.output, headers=headers, managed_fields=managed_fields)
 
 
 def name_of(obj: Dict) -> str:

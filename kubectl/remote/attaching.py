@@ -12,12 +12,13 @@ from kubectl.input.pods import containers
 from kubectl.input.targets import Target
 from kubectl.invocation.command import CommandContext, UsageError
 
+NO_TERMINAL = "Unable to use a TTY - input is not a terminal or the right kind of file"
 PROMPT = "If you don't see a command prompt, try pressing enter."
 
 
 def attach(context: CommandContext, pod: Dict, name: str, *, stdin: bool, tty: bool, quiet: bool) -> None:
     """Attaches until the container ends or standard input does. Raises: StatusError, Unreachable, UsageError."""
-    from kubectl.remote.remotecommand import run_remote  # here: websockets takes 60 ms
+    from kubectl.remote.remotecommand import RemoteProcess, run_remote  # here: websockets takes 60 ms
 
     container = next(c for c in containers(pod) if c["name"] == name)
     if tty and not container.get("tty"):
@@ -28,15 +29,10 @@ def attach(context: CommandContext, pod: Dict, name: str, *, stdin: bool, tty: b
         tty = True  # the terminal is the container's, whatever is asked for
     raw = tty and stdin and sys.stdin.isatty()
     if tty and stdin and not raw and not quiet:
-        context.say("Unable to use a TTY - input is not a terminal or the right kind of file")
-    params = [("container", name), ("stdout", "true")]
-    params += [("stdin", "true")] if stdin else []
-    params += [("tty", "true")] if tty else [("stderr", "true")]
+        context.say(NO_TERMINAL)
     if not quiet:
         context.say(PROMPT)
-    meta = pod["metadata"]
-    path = context.discovery.find("pods").path(meta["namespace"], meta["name"], "attach")
-    run_remote(context, path, params, stdin=stdin, terminal=raw)
+    run_remote(context, RemoteProcess(pod, name, stdin=stdin, tty=tty), terminal=raw)
     if not quiet and raw:
         _say_how_to_return(context, pod, name)
 

@@ -16,8 +16,8 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -26,7 +26,7 @@ from websockets.typing import Subprotocol
 
 from apimachinery.errors import from_status
 from kubeclient.tls import tls_context
-from kubectl.api.client import USER_AGENT, Unreachable, identity_headers
+from kubectl.api.client import USER_AGENT, Dict, Unreachable, identity_headers
 from kubectl.invocation.command import CommandContext, ExitCode, UsageError
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
@@ -34,18 +34,36 @@ PROTOCOLS = [Subprotocol("v5.channel.k8s.io"), Subprotocol("v4.channel.k8s.io")]
 CHUNK_BYTES = 32 * 1024
 
 
-def run_remote(
-    context: CommandContext, path: str, params: list[tuple[str, str]], *, stdin: bool, terminal: bool
-) -> None:
-    """Runs a remote command until it ends.
+@dataclass(frozen=True)
+class RemoteProcess:
+    """A command in a container, or without `command` the container's main process."""
+
+    pod: Dict
+    container: str
+    command: Sequence[str] = ()
+    stdin: bool = False
+    tty: bool = False
+
+    def open(self, context: CommandContext) -> ClientConnection:
+        """Raises: StatusError where the server refuses, Unreachable."""
+        streams = {"stdout": True, "stdin": self.stdin, "stderr": not self.tty, "tty": self.tty}
+        params = [("command", word) for word in self.command] + [("container", self.container)]
+        params += [(name, "true") for name, wanted in streams.items() if wanted]
+        meta, subresource = self.pod["metadata"], "exec" if self.command else "attach"
+        path = context.discovery.find("pods").path(meta["namespace"], meta["name"], subresource)
+        return open_socket(context, path, params, PROTOCOLS)
+
+
+def run_remote(context: CommandContext, process: RemoteProcess, *, terminal: bool) -> None:
+    """Joins the process until it ends; `terminal`: standard input is one.
 
     Raises: ExitCode with its exit code if that is not 0, StatusError where the server refuses, Unreachable.
     """
-    with open_socket(context, path, params, PROTOCOLS) as socket:
-        with _raw_terminal() if terminal and stdin else contextlib.nullcontext():
+    with process.open(context) as socket:
+        with _raw_terminal() if terminal and process.stdin else contextlib.nullcontext():
             if terminal:
                 _follow_size(socket)
-            if stdin:
+            if process.stdin:
                 threading.Thread(target=_send_stdin, args=(socket,), daemon=True).start()
             status = _receive(socket)
     _finish(status)
@@ -53,20 +71,19 @@ def run_remote(
 
 def pipe_remote(
     context: CommandContext,
-    path: str,
-    params: list[tuple[str, str]],
+    process: RemoteProcess,
     *,
     feed: Callable[[Callable[[bytes], None]], None] | None = None,
     take: Callable[[bytes], None] | None = None,
     quiet: bool = False,
 ) -> None:
-    """Runs a command whose standard input `feed` writes with the function it gets, and whose output `take` gets.
+    """Runs a process whose standard input `feed` writes with the function it gets, and whose output `take` gets.
 
     `quiet`: neither its output nor its exit code is printed.
     Raises: what `run_remote` raises, or `feed`.
     """
     failed: list[Exception] = []
-    with open_socket(context, path, params, PROTOCOLS) as socket:
+    with process.open(context) as socket:
 
         def send_all() -> None:
             try:
@@ -149,9 +166,9 @@ def _receive(
     socket: ClientConnection,
     take: Callable[[bytes], None] = _write_out,
     take_error: Callable[[bytes], None] = _write_error,
-) -> dict[str, Any] | None:
+) -> Dict | None:
     """Copies output until the server closes, and returns the final Status, if there was one."""
-    status: dict[str, Any] | None = None
+    status: Dict | None = None
     try:
         for frame in socket:
             if isinstance(frame, str) or not frame:
@@ -169,7 +186,7 @@ def _receive(
     return status
 
 
-def _finish(status: dict[str, Any] | None, *, quiet: bool = False) -> None:
+def _finish(status: Dict | None, *, quiet: bool = False) -> None:
     if status is None or status.get("status") == "Success":
         return
     if status.get("reason") == "NonZeroExitCode":

@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
+from functools import partial
 
 from apimachinery.errors import AlreadyExists, Conflict, Invalid, NotFound, StatusError
 from apimachinery.patch.merge import create_merge_patch, three_way_merge
-from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict, Unreachable
+from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict
 from kubectl.api.discovery import ResourceType
 from kubectl.changes import serverside, writing
 from kubectl.changes.deletion import add_deletion_flags, delete_and_wait
 from kubectl.changes.writing import Report
 from kubectl.input.manifests import Manifest, add_file_arguments, read_manifests
 from kubectl.input.targets import Target, resolve
-from kubectl.invocation.command import Command, CommandContext, UsageError, blaming, raise_all, refuse
+from kubectl.invocation.command import Command, CommandContext, Failures, UsageError, blaming, refuse, retried
 from kubectl.invocation.flags import add_bool, add_selector
-from kubectl.output.printers import object_printer
+from kubectl.output.printers import printer_of
 
 ATTEMPTS = 5  # at a patch that loses a race, as kubectl's
 
@@ -32,7 +33,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_bool(parser, "--force", default=False, help="delete and create anew what cannot be patched")
     add_bool(parser, "--wait", default=False, help=argparse.SUPPRESS)  # a deletion by --force is always waited for
     add_bool(parser, "--openapi-patch", default=True, help=argparse.SUPPRESS)
-    add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
     add_deletion_flags(parser)
 
 
@@ -41,24 +41,19 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
     _check(args)
     apply = ClientSideApply(context, args) if not args.server_side else None
     report = Report(context, args)
-    failed: list[Exception] = []
     results: list[Dict] = []
-    for manifest, target in _resolved(context, args, failed):
-        try:
-            if not manifest.name:
-                raise _nameless(manifest, target, server_side=args.server_side)
-            result, done = apply(manifest, target) if apply else _apply_on_server(context, args, manifest, target)
-        except (UsageError, StatusError, Unreachable) as error:
-            failed.append(error)
-            continue
-        results.append(result)
-        if not args.output:
-            report(f"{target.kind.display}/{result['metadata']['name']}", result, done)
-    if args.output and results:
-        whole = {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": results}
-        whole = results[0] if len(results) == 1 else whole
-        context.out.write(object_printer(args.output, managed_fields=args.show_managed_fields)(whole))
-    raise_all(failed)
+    with Failures() as failed:
+        for manifest, target in _resolved(context, args, failed):
+            with failed.caught():
+                if not manifest.name:
+                    raise _nameless(manifest, target, server_side=args.server_side)
+                result, done = apply(manifest, target) if apply else _apply_on_server(context, args, manifest, target)
+                results.append(result)
+                if not args.output:
+                    report(f"{target.kind.display}/{result['metadata']['name']}", result, done)
+        if args.output and results:
+            whole = {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": results}
+            context.out.write(printer_of(args)(results[0] if len(results) == 1 else whole))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -74,16 +69,12 @@ def _check(args: argparse.Namespace) -> None:
     )
 
 
-def _resolved(
-    context: CommandContext, args: argparse.Namespace, failed: list[Exception]
-) -> list[tuple[Manifest, Target]]:
+def _resolved(context: CommandContext, args: argparse.Namespace, failed: Failures) -> list[tuple[Manifest, Target]]:
     """Resolves all manifests before the first is applied."""
     pairs = []
     for manifest in read_manifests(args, "apply", selector=args.selector):
-        try:
+        with failed.caught():
             pairs.append((manifest, resolve(context, manifest)))
-        except UsageError as error:
-            failed.append(error)
     return pairs
 
 
@@ -111,13 +102,8 @@ class ClientSideApply:
             "fieldManager": self.args.field_manager or "kubectl-client-side-apply",
         }
         modified = writing.with_last_applied(manifest.obj, target.namespace)
-        for attempt in range(ATTEMPTS):
-            try:
-                return self._once(manifest, target, modified, params)
-            except (AlreadyExists, Conflict):
-                if attempt + 1 == ATTEMPTS:
-                    raise
-        raise AssertionError("the last attempt returns or raises")
+        attempt = partial(self._once, manifest, target, modified, params)
+        return retried(ATTEMPTS, lambda _: attempt(), AlreadyExists, Conflict)
 
     def _once(self, manifest: Manifest, target: Target, modified: Dict, params: Dict) -> tuple[Dict, str]:
         dry = self.args.dry_run == "client"

@@ -11,15 +11,16 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from apimachinery.errors import Conflict, NotFound
+from apimachinery.errors import Conflict
 from apimachinery.yaml import to_yaml
 from kubectl.api.client import Dict
 from kubectl.changes import serverside
+from kubectl.changes.waiting import read
 from kubectl.changes.writing import LAST_APPLIED, add_field_manager, need_files, with_last_applied
 from kubectl.commands.advanced.apply import ATTEMPTS, compute_patch
 from kubectl.input.manifests import Manifest, add_file_arguments, read_manifests
 from kubectl.input.targets import Target, resolve
-from kubectl.invocation.command import Command, CommandContext, ExitCode, UsageError
+from kubectl.invocation.command import Command, CommandContext, ExitCode, UsageError, retried
 from kubectl.invocation.flags import add_bool, add_selector
 from kubectl.output.printers import without_managed_fields
 
@@ -54,17 +55,12 @@ def _versions(
     context: CommandContext, args: argparse.Namespace, manifest: Manifest, target: Target
 ) -> tuple[Dict | None, Dict]:
     """The object as it is, None where it does not exist, and as it would be. Raises: StatusError, UsageError."""
-    for attempt in range(ATTEMPTS):
-        try:
-            old = context.api.request("GET", target.path)
-        except NotFound:
-            old = None
-        try:
-            return old, _merged(context, args, manifest, target, old, guard=attempt + 1 < ATTEMPTS)
-        except Conflict:
-            if args.server_side or attempt + 1 == ATTEMPTS:
-                raise
-    raise AssertionError("the last attempt returns or raises")
+
+    def look(number: int) -> tuple[Dict | None, Dict]:
+        old = read(context, target)
+        return old, _merged(context, args, manifest, target, old, guard=number < ATTEMPTS)
+
+    return retried(1 if args.server_side else ATTEMPTS, look, Conflict)
 
 
 def _merged(

@@ -7,21 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from apimachinery.errors import StatusError
-from apimachinery.patch.json import json_patch
-from apimachinery.patch.merge import merge_patch
 from apimachinery.yaml import YamlError, read_document
-from kubectl.api.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict
-from kubectl.changes.writing import Report, add_write_flags, model_of, write_params
+from kubectl.api.client import Dict
+from kubectl.changes.writing import PATCH_TYPES, Report, add_write_flags, apply_patch, write_params
 from kubectl.input import candidates
 from kubectl.input.manifests import read_manifests
 from kubectl.input.targets import Target, add_targets, select
-from kubectl.invocation.command import Command, CommandContext, UsageError, raise_all
+from kubectl.invocation.command import Command, CommandContext, Failures, UsageError
 from kubectl.invocation.flags import add_bool
 from kubectl.invocation.parser import choice
 from kubectl.output.printers import name_of
-
-TYPES = {"json": JSON_PATCH, "merge": MERGE_PATCH, "strategic": STRATEGIC_MERGE_PATCH}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patch-file", default="", metavar="FILE", help="a file with the patch")
     parser.add_argument(
         "--type", default="strategic", metavar="strategic|merge|json",
-        type=choice(*TYPES, refusal=f'--type must be one of [{" ".join(TYPES)}], not "%s"'), help="how it is merged",
+        type=choice(*PATCH_TYPES, refusal=f'--type must be one of [{" ".join(PATCH_TYPES)}], not "%s"'),
+        help="how it is merged",
     )  # fmt: skip
     parser.add_argument("--subresource", default="", metavar="NAME", help="patch this subresource, e.g. status")
     add_bool(parser, "--local", default=False, help="patch the objects of the file, without asking the server")
@@ -46,26 +42,22 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         for manifest in read_manifests(args, "patch"):
             report(name_of(manifest.obj), apply_patch(manifest.obj, patch, args.type), "patched")
         return
-    failed: list[Exception] = []
-    objects = list(select(context, args, failed))
-    if not (objects or failed):
-        raise UsageError("no objects passed to patch")
-    for target, obj in objects:
-        try:
-            if args.subresource:
-                obj = context.api.request("GET", target.subresource(args.subresource))
-            result = _patch(context, args, target, obj, patch)
-        except StatusError as error:
-            failed.append(error)
-            continue
-        report(name_of(result), result, "patched (no change)" if result == obj else "patched")
-    raise_all(failed)
+    with Failures() as failed:
+        objects = list(select(context, args, failed))
+        if not (objects or failed):
+            raise UsageError("no objects passed to patch")
+        for target, obj in objects:
+            with failed.caught():
+                if args.subresource:
+                    obj = context.api.request("GET", target.subresource(args.subresource))
+                result = _patch(context, args, target, obj, patch)
+                report(name_of(result), result, "patched (no change)" if result == obj else "patched")
 
 
 def _patch(context: CommandContext, args: argparse.Namespace, target: Target, obj: Dict, patch: Any) -> Dict:
     if args.dry_run == "client":
         return apply_patch(obj, patch, args.type)
-    return context.api.patch(target.subresource(args.subresource), patch, TYPES[args.type], write_params(args))
+    return context.api.patch(target.subresource(args.subresource), patch, PATCH_TYPES[args.type], write_params(args))
 
 
 def read_patch(args: argparse.Namespace) -> Any:
@@ -89,20 +81,6 @@ def read_patch(args: argparse.Namespace) -> Any:
         return read_document(text).value
     except YamlError as error:
         raise UsageError(f'unable to parse "{text}": {error}') from error
-
-
-def apply_patch(obj: Dict, patch: Any, kind: str) -> Dict:
-    """The object as the server would store it. Raises: StatusError, UsageError."""
-    from apimachinery.patch.strategic import strategic_merge_patch  # here: pydantic takes 80 ms
-
-    if kind == "json":
-        return dict(json_patch(obj, patch))
-    if kind == "merge":
-        return dict(merge_patch(obj, patch))
-    model = model_of(str(obj["apiVersion"]), str(obj["kind"]))
-    if model is None:
-        raise UsageError("strategic merge patch is not supported for this kind: try --type merge")
-    return strategic_merge_patch(obj, patch, model)
 
 
 COMMAND = Command(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from apimachinery.errors import StatusError
 from kubectl.api.client import Dict
 from kubectl.changes import writing
 from kubectl.changes.deletion import add_deletion_flags, delete_and_wait
 from kubectl.changes.writing import Report
 from kubectl.input.manifests import Manifest, add_file_arguments, read_manifests
 from kubectl.input.targets import Target, resolve
-from kubectl.invocation.command import Command, CommandContext, blaming, raise_all, refuse
+from kubectl.invocation.command import Command, CommandContext, Failures, blaming, refuse
 from kubectl.invocation.flags import add_bool
 
 
@@ -34,24 +33,20 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         (args.force and args.dry_run != "none", "--dry-run can not be used when --force is set"),
     )
     report = Report(context, args, documents=True)
-    failed: list[Exception] = []
     pairs = [(manifest, resolve(context, manifest)) for manifest in read_manifests(args)]
     if args.force:
         if args.grace_period == 0:
             args.grace_period = 1  # only `delete --force` may leave a running pod behind
         for target in delete_and_wait(context, [target for _, target in pairs], args):
             context.print(f'{target.kind.display} "{target.name}" deleted')
-    for manifest, target in pairs:
-        try:
-            report(target.display, _replace(context, args, manifest, target), "replaced")
-        except StatusError as error:
-            failed.append(error)
-    raise_all(failed)
+    with Failures() as failed:
+        for manifest, target in pairs:
+            with failed.caught():
+                report(target.display, _replace(context, args, manifest, target), "replaced")
 
 
 def _replace(context: CommandContext, args: argparse.Namespace, manifest: Manifest, target: Target) -> Dict:
-    obj = writing.with_last_applied(manifest.obj, target.namespace) if args.save_config else dict(manifest.obj)
-    obj = writing.with_namespace(obj, target.namespace)
+    obj = writing.prepared(manifest.obj, target.namespace, args)
     if args.dry_run == "client":
         return obj
     params = writing.write_params(args)

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 
 from kubectl.api.client import Dict
-from kubectl.changes.waiting import TimedOut, read, wait_until
+from kubectl.changes.waiting import TIMED_OUT, TimedOut, read, wait_until
 from kubectl.input import candidates
 from kubectl.input.targets import Target, add_targets, parse_targets, select
-from kubectl.invocation.command import Command, CommandContext, UsageError, raise_all
+from kubectl.invocation.command import Command, CommandContext, Failures, UsageError
 from kubectl.invocation.flags import add_output, duration
 from kubectl.output.jsonpath import JSONPathError, Template, relaxed, text_of
-from kubectl.output.printers import object_printer
+from kubectl.output.printers import printer_of
 
 Test = Callable[[Dict | None], bool]
 
@@ -33,42 +33,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
     test = parse_condition(args.condition)
-    timeout = args.timeout if args.timeout >= 0 else 7 * 24 * 3600.0
-    deadline = time.monotonic() + timeout
-    printer = object_printer(args.output) if args.output else None
+    args.condition = args.condition.lower()
+    deadline = time.monotonic() + (args.timeout if args.timeout >= 0 else 7 * 24 * 3600.0)
+    printer = printer_of(args) if args.output else None
     targets = _targets(context, args, deadline)
-    if not targets and args.condition.lower() != "delete":
+    if not targets and args.condition != "delete":
         raise UsageError("no matching resources found")
-    failed: list[Exception] = []
-    deleting = args.condition.lower() == "delete"
-    for target in targets:
-        try:
-            if deleting and read(context, target) is None:
+    with Failures() as failed:
+        for target in targets:
+            if args.condition == "delete" and read(context, target) is None:
                 continue
-            obj = wait_until(context, target, test, max(deadline - time.monotonic(), 0.0))
+            try:
+                obj = wait_until(context, target, test, max(deadline - time.monotonic(), 0.0))
+            except TimedOut as error:
+                failed.append(UsageError(TIMED_OUT) if args.condition == "create" else error)
+                continue
             if printer is None:
                 context.print(f"{target.display} condition met")
             elif obj is not None:
                 context.out.write(printer(obj))
-        except TimedOut as error:
-            missing = args.condition.lower() == "create"
-            failed.append(UsageError("timed out waiting for the condition" if missing else str(error)))
-    raise_all(failed)
 
 
 def _targets(context: CommandContext, args: argparse.Namespace, deadline: float) -> list[Target]:
     targets = _selected(context, args)
-    while not targets and args.condition.lower() == "create":
+    while not targets and args.condition == "create":
         if time.monotonic() > deadline:
-            raise UsageError("timed out waiting for the condition")
+            raise UsageError(TIMED_OUT)
         time.sleep(POLL_SECONDS)
         targets = _selected(context, args)
     return targets
 
 
 def _selected(context: CommandContext, args: argparse.Namespace) -> list[Target]:
-    if args.condition.lower() in ("delete", "create") and not args.filename:
-        targets = parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
+    if args.condition in ("delete", "create") and not args.filename:
+        targets = parse_targets(context, args)
         if all(target.name for target in targets):
             return targets  # which need not exist
     return [target for target, _ in select(context, args)]

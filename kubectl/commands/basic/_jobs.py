@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from kubectl.api.client import Dict
-from kubectl.input.targets import parse_targets
+from kubectl.input.targets import named
 from kubectl.invocation.command import CommandContext, UsageError
 
 MANUAL = {"cronjob.kubernetes.io/instantiate": "manual"}
@@ -31,7 +31,7 @@ def job(context: CommandContext, args: argparse.Namespace) -> Dict:
 
 
 def _job_of_cron_job(context: CommandContext, args: argparse.Namespace) -> Dict:
-    target = parse_targets(context, [args.origin])[0]
+    target = named(context, [args.origin])[0]
     if not target.name:
         raise UsageError("from must be an existing cronjob")
     if target.kind.kind != "CronJob":

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from kubectl.api.client import Dict
 from kubectl.changes.podtemplate import containers, pod_spec, spec_of
-from kubectl.input.targets import parse_targets
+from kubectl.input.targets import named, split_changes
 from kubectl.invocation.command import CommandContext, UsageError
 from kubectl.invocation.flags import add_bool
 
@@ -65,10 +65,10 @@ def plan(context: CommandContext, args: argparse.Namespace) -> tuple[list[str], 
 
 def _split(words: list[str]) -> tuple[list[str], dict[str, str], set[str]]:
     """Splits words into objects, variables to set, and those to remove. Raises: UsageError."""
-    targets: list[str] = []
+    targets, changes = split_changes(words, lambda word: "=" in word or word.endswith("-"), "environment")
     values: dict[str, str] = {}
     removed: set[str] = set()
-    for word in words:
+    for word in changes:
         name, equals, value = word.partition("=")
         if equals:
             values[_checked(name)] = value
@@ -78,12 +78,8 @@ def _split(words: list[str]) -> tuple[list[str], dict[str, str], set[str]]:
                 if "=" in line and not line.startswith("#"):
                     name, _, value = line.partition("=")
                     values[_checked(name)] = value
-        elif word.endswith("-"):
-            removed.add(word[:-1])
-        elif values or removed:
-            raise UsageError(f"all resources must be specified before environment changes: {word}")
         else:
-            targets.append(word)
+            removed.add(word[:-1])
     if removed & values.keys():
         raise UsageError("can not both modify and remove the same environment variable in the same command")
     return targets, values, removed
@@ -98,7 +94,7 @@ def _checked(name: str) -> str:
 def _referred(context: CommandContext, args: argparse.Namespace, keys: set[str]) -> list[Dict]:
     """Variables that refer to each key of the source. Raises: UsageError for a source that holds no data."""
     variables = []
-    for target in parse_targets(context, [args.source]):
+    for target in named(context, [args.source]):
         if not target.name:
             raise UsageError("resource(s) were provided, but no name was specified")
         obj = context.api.request("GET", target.path)

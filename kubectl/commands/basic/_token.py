@@ -9,7 +9,7 @@ from apimachinery.errors import StatusError
 from kubectl.api.client import Dict
 from kubectl.invocation.command import CommandContext, UsageError
 from kubectl.invocation.flags import duration
-from kubectl.output.printers import object_printer
+from kubectl.output.printers import printer_of
 
 _BOUND_KINDS = ("Node", "Pod", "Secret")
 
@@ -48,7 +48,7 @@ def request_token(context: CommandContext, args: argparse.Namespace) -> None:
     except StatusError as error:
         raise UsageError(f"failed to create token: {error.message}") from error
     if args.output:
-        context.out.write(object_printer(args.output)(answer))
+        context.out.write(printer_of(args)(answer))
         return
     context.out.write(answer["status"]["token"] + ("\n" if sys.stdout.isatty() else ""))
     context.out.flush()

@@ -14,7 +14,7 @@ from kubectl.commands.basic._generators import GENERATORS
 from kubectl.commands.basic._token import add_token, request_token
 from kubectl.input.manifests import Manifest, add_file_arguments, read_manifests
 from kubectl.input.targets import resolve
-from kubectl.invocation.command import Command, CommandContext, UsageError, blaming, raise_all
+from kubectl.invocation.command import Command, CommandContext, Failures, UsageError, blaming
 from kubectl.invocation.flags import add_bool, add_output, add_selector
 
 GENERATED = "the command line"
@@ -54,25 +54,16 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         writing.need_files(args)
         manifests = read_manifests(args, "create", selector=args.selector)
     report = Report(context, args, documents=True)
-    failed: list[Exception] = []
-    for manifest in manifests:
-        try:
-            _create(context, manifest, args, report)
-        except (StatusError, UsageError) as error:
-            failed.append(error)
-    raise_all(failed)
+    with Failures() as failed:
+        for manifest in manifests:
+            with failed.caught():
+                _create(context, manifest, args, report)
 
 
 def _create(context: CommandContext, manifest: Manifest, args: argparse.Namespace, report: Report) -> None:
     target = resolve(context, manifest)
-    namespace = target.namespace
-    if manifest.source == GENERATED and target.kind.namespaced:
-        namespace = context.given_namespace
-    obj = (
-        writing.with_last_applied(manifest.obj, namespace)
-        if args.save_config
-        else writing.with_namespace(manifest.obj, namespace)
-    )
+    is_ours = manifest.source == GENERATED and target.kind.namespaced
+    obj = writing.prepared(manifest.obj, context.given_namespace if is_ours else target.namespace, args)
     if args.dry_run != "client":
         with _blaming(manifest):
             obj = context.api.request("POST", target.collection, params=writing.write_params(args), body=obj)

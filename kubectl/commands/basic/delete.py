@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import suppress
 
-from apimachinery.errors import NotFound, StatusError
+from apimachinery.errors import NotFound
 from kubectl.changes.deletion import add_deletion_flags, delete_object, wait_gone
 from kubectl.input import candidates
 from kubectl.input.manifests import read_manifests
-from kubectl.input.targets import Target, add_targets, items_of, list_objects, parse_targets, resolve
-from kubectl.invocation.command import Command, CommandContext, UsageError, blaming, raise_all
+from kubectl.input.targets import Target, add_targets, resolve, select
+from kubectl.invocation.command import Command, CommandContext, Failures, UsageError, blaming
 from kubectl.invocation.flags import add_bool, add_dry_run, dry_run_suffix
 from kubectl.invocation.parser import choice
 
@@ -35,20 +34,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(context: CommandContext, args: argparse.Namespace) -> None:
     _settle(context, args)
     targets = _targets(context, args)
-    failed: list[Exception] = []
+    lenient = args.ignore_not_found or args.selector or args.field_selector or args.all
     deleted = []
-    for target, source in targets:
-        try:
-            with blaming("deleting", source) if source else nullcontext():
+    with Failures() as failed:
+        for target, source in targets:
+            with failed.caught(), suppress(*[NotFound] if lenient else []), blaming("deleting", source):
                 deleted.append((target, _delete(context, args, target)))
-        except NotFound as error:
-            if not (args.ignore_not_found or args.selector or args.field_selector or args.all):
-                failed.append(error)
-        except StatusError as error:
-            failed.append(error)
-    if args.wait and args.dry_run == "none":
-        wait_gone(context, deleted, args.timeout or None)
-    raise_all(failed)
+        if args.wait and args.dry_run == "none":
+            wait_gone(context, deleted, args.timeout or None)
 
 
 def _settle(context: CommandContext, args: argparse.Namespace) -> None:
@@ -81,26 +74,12 @@ def _targets(context: CommandContext, args: argparse.Namespace) -> list[tuple[Ta
         for manifest in read_manifests(args, selector=args.selector):
             targets.append((resolve(context, manifest), manifest.source))
     else:
-        targets = [(target, "") for target in _selected(context, args)]
+        if args.all and args.selector:
+            raise UsageError("setting 'all' parameter but found a non empty selector.")
+        targets = [(target, "") for target, _ in select(context, args, read=False)]
     if not targets:
         context.print("No resources found")
     return targets
-
-
-def _selected(context: CommandContext, args: argparse.Namespace) -> Iterator[Target]:
-    """Yields the objects named on the command line, which need not exist."""
-    if args.all and args.selector:
-        raise UsageError("setting 'all' parameter but found a non empty selector.")
-    for target in parse_targets(context, args.targets, all_namespaces=args.all_namespaces):
-        if target.name:
-            if args.all or args.selector:
-                raise UsageError("name cannot be provided when a selector is specified")
-            yield target
-        elif args.all or args.selector or args.field_selector:
-            collection = list_objects(context, target, args.selector, args.field_selector)
-            yield from (item for item, _ in items_of(target, collection))
-        else:
-            raise UsageError("resource(s) were provided, but no name was specified")
 
 
 def _delete(context: CommandContext, args: argparse.Namespace, target: Target) -> str:

@@ -48,9 +48,8 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 def _patch(context: CommandContext, args: argparse.Namespace, target: Target, old: Dict, new: Dict) -> Dict:
     if args.save_config:
-        annotations = {k: v for k, v in (new["metadata"].get("annotations") or {}).items() if k != writing.LAST_APPLIED}
-        text = writing.compact({**new, "metadata": {**new["metadata"], "annotations": annotations}}) + "\n"
-        new = {**new, "metadata": {**new["metadata"], "annotations": {**annotations, writing.LAST_APPLIED: text}}}
+        annotations = writing.with_last_applied(new, "")["metadata"]["annotations"]
+        new = {**new, "metadata": {**new["metadata"], "annotations": annotations}}
     patch, content_type = writing.two_way_patch(old, new)
     if args.subresource:
         content_type = MERGE_PATCH  # a Scale has no model that says which lists merge

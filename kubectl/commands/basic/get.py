@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 
-from apimachinery.errors import Expired, NotFound, StatusError
+from apimachinery.errors import Expired, NotFound
 from kubectl.api.client import PAGE_SIZE, TABLE, Dict
 from kubectl.input import candidates
 from kubectl.input.manifests import read_manifests
 from kubectl.input.targets import Target, add_targets, items_of, list_objects, parse_targets, resolve
-from kubectl.invocation.command import Command, CommandContext, UsageError, raise_all
+from kubectl.invocation.command import Command, CommandContext, Failures, UsageError
 from kubectl.invocation.flags import add_bool, add_output
 from kubectl.invocation.parser import choice
-from kubectl.output.printers import Printer, object_printer
+from kubectl.output.printers import Printer, printer_of
 from kubectl.output.tables import TableText, sorted_by
 
 SUBRESOURCE = choice("", "status", "scale", refusal='invalid subresource value: "%s". Must be one of [status scale]')
@@ -31,7 +32,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--raw", default="", help="a path to read from the server as it is")
     add_bool(parser, "--no-headers", default=False, help="tables without their header line")
     add_bool(parser, "--show-labels", default=False, help="labels as the last column")
-    add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
     parser.add_argument("--chunk-size", type=int, default=PAGE_SIZE, help="objects that one list request asks for")
     add_bool(parser, "--show-kind", default=False, help="names as kind/name")
     add_bool(parser, "--ignore-not-found", default=False, help="exit 0 where a named object does not exist")
@@ -42,17 +42,14 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         context.out.write(context.api.text(args.raw))
         return
     targets = _targets(context, args)
-    if any(target.name for target in targets):
-        if args.selector:
-            raise UsageError("name cannot be provided when a selector is specified")
-        if args.field_selector:
-            raise UsageError("field selectors cannot be used when a name is specified")
+    if args.field_selector and any(target.name for target in targets):
+        raise UsageError("field selectors cannot be used when a name is specified")
     if args.watch or args.watch_only:
         _watch(context, args, targets)
-    elif args.output in ("", "wide"):
-        _tables(context, args, targets)
     else:
-        _objects(context, args, targets)
+        show = _tables if args.output in ("", "wide") else _objects
+        with Failures() as failed:
+            show(context, args, targets, failed)
 
 
 def _targets(context: CommandContext, args: argparse.Namespace) -> list[Target]:
@@ -63,7 +60,7 @@ def _targets(context: CommandContext, args: argparse.Namespace) -> list[Target]:
                 'Use "mini-kubectl api-resources" for a complete list of supported resources.\n'
                 "See 'mini-kubectl get -h' for help and examples"
             )
-        return parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
+        return parse_targets(context, args)
     return [resolve(context, manifest) for manifest in read_manifests(args)]
 
 
@@ -76,31 +73,25 @@ def _fetch(context: CommandContext, args: argparse.Namespace, target: Target, ac
 
 
 def _fetch_all(
-    context: CommandContext, args: argparse.Namespace, targets: list[Target], accept: str = "", **params: str
-) -> tuple[list[tuple[Target, Dict]], list[Exception]]:
-    """The answers for all targets, and the errors: objects are shown even where there are errors too."""
+    context: CommandContext,
+    args: argparse.Namespace,
+    targets: list[Target],
+    failed: Failures,
+    accept: str = "",
+    **params: str,
+) -> list[tuple[Target, Dict]]:
+    """The answers for all targets: objects are shown even where others have failed."""
     answers: list[tuple[Target, Dict]] = []
-    failed: list[Exception] = []
     for target in targets:
-        try:
+        with failed.caught(), suppress(*[NotFound] if args.ignore_not_found and target.name else []):
             answers.append((target, _fetch(context, args, target, accept, **params)))
-        except NotFound as error:
-            if not (args.ignore_not_found and target.name):
-                failed.append(error)
-        except StatusError as error:
-            failed.append(error)
-    return answers, failed
+    return answers
 
 
-def _printer(args: argparse.Namespace) -> Printer:
-    return object_printer(args.output, headers=not args.no_headers, managed_fields=args.show_managed_fields)
-
-
-def _objects(context: CommandContext, args: argparse.Namespace, targets: list[Target]) -> None:
-    show = _printer(args)
+def _objects(context: CommandContext, args: argparse.Namespace, targets: list[Target], failed: Failures) -> None:
+    show = printer_of(args)
     items: list[Dict] = []
-    fetched, failed = _fetch_all(context, args, targets)
-    for target, answer in fetched:
+    for target, answer in _fetch_all(context, args, targets, failed):
         items += _items(target, answer)
     if args.sort_by:
         items = sorted_by(items, items, args.sort_by)
@@ -109,7 +100,6 @@ def _objects(context: CommandContext, args: argparse.Namespace, targets: list[Ta
         whole = {"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}}
         context.out.write(show(items[0] if single else whole))
         context.out.flush()
-    raise_all(failed)
 
 
 def _items(target: Target, answer: Dict) -> list[Dict]:
@@ -117,22 +107,19 @@ def _items(target: Target, answer: Dict) -> list[Dict]:
     return [answer] if target.name else [obj for _, obj in items_of(target, answer)]
 
 
-def _tables(context: CommandContext, args: argparse.Namespace, targets: list[Target]) -> None:
+def _tables(context: CommandContext, args: argparse.Namespace, targets: list[Target], failed: Failures) -> None:
     params = {"includeObject": "Object"} if args.sort_by else {}
-    fetched, failed = _fetch_all(context, args, targets, TABLE, **params)
     grouped: dict[str, tuple[Target, Dict]] = {}
-    for target, part in fetched:
+    for target, part in _fetch_all(context, args, targets, failed, TABLE, **params):
         _, whole = grouped.setdefault(target.kind.full_name, (target, {**part, "rows": []}))
         whole["rows"] += part.get("rows") or []
     tables = [(target, whole) for target, whole in grouped.values() if whole["rows"]]
     if not tables and not failed and not args.ignore_not_found:
-        one_namespace = not args.all_namespaces and any(target.kind.namespaced for target in targets or [])
-        one_namespace = one_namespace or not (targets or args.all_namespaces)
+        one_namespace = not args.all_namespaces and (not targets or any(target.kind.namespaced for target in targets))
         context.say("No resources found" + (f" in {context.namespace} namespace." if one_namespace else ""))
     with_kind = args.show_kind or len({target.kind for target in targets}) > 1
     context.out.write("\n".join(TableText(args, t.kind, with_kind=with_kind).text(whole) for t, whole in tables))
     context.out.flush()
-    raise_all(failed)
 
 
 def _watch(context: CommandContext, args: argparse.Namespace, targets: list[Target]) -> None:
@@ -169,7 +156,7 @@ def _watch(context: CommandContext, args: argparse.Namespace, targets: list[Targ
 
 def _one_by_one(args: argparse.Namespace) -> Printer:
     """Prints YAML documents with a line between them."""
-    show, separator = _printer(args), ""
+    show, separator = printer_of(args), ""
 
     def show_next(obj: Dict) -> str:
         nonlocal separator

@@ -15,8 +15,8 @@ from kubectl.changes.writing import Report, add_write_flags, for_each_selected, 
 from kubectl.commands.basic import _setenv
 from kubectl.input import candidates
 from kubectl.input.manifests import read_manifests
-from kubectl.input.targets import NOTHING_GIVEN, Target, add_targets
-from kubectl.invocation.command import Command, CommandContext, UsageError, raise_all
+from kubectl.input.targets import NOTHING_GIVEN, Target, add_targets, split_changes
+from kubectl.invocation.command import Command, CommandContext, Failures, UsageError
 from kubectl.invocation.flags import add_bool
 from kubectl.output.printers import name_of
 
@@ -63,13 +63,10 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         return
     if not args.filename:
         raise UsageError(NOTHING_GIVEN)
-    failed: list[Exception] = []
-    for manifest in read_manifests(args):
-        try:
-            act(None, manifest.obj)
-        except UsageError as error:
-            failed.append(error)
-    raise_all(failed)
+    with Failures() as failed:
+        for manifest in read_manifests(args):
+            with failed.caught():
+                act(None, manifest.obj)
 
 
 def _send(context: CommandContext, args: argparse.Namespace, target: Target | None, old: Dict, new: Dict) -> Dict:
@@ -86,23 +83,9 @@ def _send(context: CommandContext, args: argparse.Namespace, target: Target | No
         raise UsageError(f"{update} {error.message}") from error
 
 
-def split(words: list[str], what: str) -> tuple[list[str], dict[str, str]]:
-    """Splits words into objects and the KEY=VALUE behind them. Raises: UsageError for an object behind a pair."""
-    targets: list[str] = []
-    pairs: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if equals:
-            pairs[key] = value
-        elif pairs:
-            raise UsageError(f"all resources must be specified before {what} changes: {word}")
-        else:
-            targets.append(word)
-    return targets, pairs
-
-
 def _image(context: CommandContext, args: argparse.Namespace) -> tuple[list[str], Change]:
-    words, images = split(args.targets, "image")
+    words, changes = split_changes(args.targets, lambda word: "=" in word, "image")
+    images = dict(change.split("=", 1) for change in changes)
     if not (words or args.filename):
         raise UsageError(NOTHING_GIVEN)
     if not images:

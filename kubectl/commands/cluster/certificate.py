@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from apimachinery.errors import Conflict, StatusError
+from apimachinery.errors import Conflict
 from kubectl.api.client import Dict
 from kubectl.input import candidates
 from kubectl.input.manifests import add_file_arguments, read_manifests
 from kubectl.input.targets import Target, resolve
-from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError, raise_all
+from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, Failures, UsageError, retried
 
 TRIES = 10  # as kubectl: somebody else may write the request at the same time
 
@@ -33,15 +34,11 @@ def _add(verbs: Any, verb: str, decision: str, opposite: str, help: str) -> None
 def run(context: CommandContext, args: argparse.Namespace) -> None:
     if not args.names and not args.filename:
         raise UsageError("one or more CSRs must be specified as <name> or -f <filename>")
-    failed: list[Exception] = []
-    for target in list(_targets(context, args)):
-        try:
-            _decide(context, args, target)
-        except (StatusError, UsageError) as error:
-            failed.append(error)
-        else:
-            context.print(f"{target.display} {args.decision.lower()}")
-    raise_all(failed)
+    with Failures() as failed:
+        for target in list(_targets(context, args)):
+            with failed.caught():
+                retried(TRIES, partial(_decide, context, args, target), Conflict)
+                context.print(f"{target.display} {args.decision.lower()}")
 
 
 def _targets(context: CommandContext, args: argparse.Namespace) -> Iterator[Target]:
@@ -52,17 +49,10 @@ def _targets(context: CommandContext, args: argparse.Namespace) -> Iterator[Targ
         yield Target(kind, name.rpartition("/")[2])
 
 
-def _decide(context: CommandContext, args: argparse.Namespace, target: Target) -> None:
-    for attempt in range(TRIES):
-        obj = context.api.request("GET", target.path)
-        if not _add_decision(obj, args):
-            return
-        try:
-            context.api.request("PUT", target.subresource("approval"), body=obj)
-            return
-        except Conflict:
-            if attempt == TRIES - 1:
-                raise
+def _decide(context: CommandContext, args: argparse.Namespace, target: Target, number: int) -> None:
+    obj = context.api.request("GET", target.path)
+    if _add_decision(obj, args):
+        context.api.request("PUT", target.subresource("approval"), body=obj)
 
 
 def _add_decision(obj: Dict, args: argparse.Namespace) -> bool:

@@ -6,14 +6,10 @@ import argparse
 import sys
 
 from kubectl.api.client import Dict
-from kubectl.invocation.command import Command, CommandContext
+from kubectl.invocation.command import Command, CommandContext, no_flags
 from kubectl.invocation.parser import colour
 
 SERVICES = "kubernetes.io/cluster-service=true"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds no flags of its own."""
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
@@ -43,7 +39,7 @@ def _print_place(context: CommandContext, name: str, url: str) -> None:
 COMMAND = Command(
     "cluster-info",
     "Show where the cluster is",
-    configure,
+    no_flags,
     run,
     examples="""\
   mini-kubectl cluster-info""",

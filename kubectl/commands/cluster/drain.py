@@ -9,7 +9,7 @@ from typing import NamedTuple
 from apimachinery.errors import NotFound, TooManyRequests
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION, is_terminal
 from kubectl.api.client import Dict
-from kubectl.changes.waiting import TimedOut, wait_until
+from kubectl.changes.deletion import delete_object, wait_gone
 from kubectl.commands.cluster import _nodes
 from kubectl.input import candidates
 from kubectl.input.targets import Target, items_of, list_objects
@@ -52,20 +52,21 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 def _drain(context: CommandContext, args: argparse.Namespace, node: Target, deadline: float | None) -> None:
     """Moves the node's pods away. Raises: UsageError for a pod that must stay, or that does not go in time."""
     pods = _pods(context, args, node)
-    for pod in pods:
+    for pod, _ in pods:
         context.print(f"evicting pod {pod.namespace}/{pod.name}{dry_run_suffix(args.dry_run)}")
         if args.dry_run == "none":
             _evict(context, args, pod, deadline)
     if args.dry_run == "none":
-        for pod in pods:
-            _wait_gone(context, pod, deadline)
+        for pod, uid in pods:
+            wait_gone(context, [(pod, uid)], None if deadline is None else max(deadline - time.monotonic(), 0.0))
             context.print(f"{pod.display} {'deleted' if args.disable_eviction else 'evicted'}")
     context.print(f"{node.display} drained{dry_run_suffix(args.dry_run)}")
 
 
-def _pods(context: CommandContext, args: argparse.Namespace, node: Target) -> list[Target]:
+def _pods(context: CommandContext, args: argparse.Namespace, node: Target) -> list[tuple[Target, str]]:
+    """The pods that shall go, with their uids: one of a StatefulSet comes back by its name."""
     kind = context.discovery.find("pods")
-    going: list[Target] = []
+    going: list[tuple[Target, str]] = []
     blocked: dict[str, list[str]] = {}
     warnings: dict[str, list[str]] = {}
     fields = f"spec.nodeName={node.name}"
@@ -73,7 +74,7 @@ def _pods(context: CommandContext, args: argparse.Namespace, node: Target) -> li
         verdict = judge(pod, args)
         name = f"{target.namespace}/{target.name}"
         if verdict.goes:
-            going.append(target)
+            going.append((target, pod["metadata"]["uid"]))
         if verdict.blocked:
             blocked.setdefault(verdict.blocked, []).append(name)
         elif verdict.warning:
@@ -116,18 +117,14 @@ def judge(pod: Dict, args: argparse.Namespace) -> DrainVerdict:
 
 def _evict(context: CommandContext, args: argparse.Namespace, pod: Target, deadline: float | None) -> None:
     options: Dict = {} if args.grace_period < 0 else {"gracePeriodSeconds": args.grace_period}
+    meta = {"name": pod.name, "namespace": pod.namespace}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": meta, "deleteOptions": options}
     while True:
         try:
             if args.disable_eviction or "eviction" not in pod.kind.subresources:
-                context.api.request("DELETE", pod.path, body={"kind": "DeleteOptions", "apiVersion": "v1", **options})
+                delete_object(context, pod, grace_period=args.grace_period)
             else:
-                body = {
-                    "apiVersion": "policy/v1",
-                    "kind": "Eviction",
-                    "metadata": {"name": pod.name, "namespace": pod.namespace},
-                    "deleteOptions": options,
-                }
-                context.api.request("POST", pod.subresource("eviction"), body=body)
+                context.api.request("POST", pod.subresource("eviction"), body=eviction)
             return
         except NotFound:
             return
@@ -138,14 +135,6 @@ def _evict(context: CommandContext, args: argparse.Namespace, pod: Target, deadl
                 f'error when evicting pods/"{pod.name}" -n "{pod.namespace}" (will retry after 5s): {error.message}'
             )
             time.sleep(RETRY_SECONDS)
-
-
-def _wait_gone(context: CommandContext, pod: Target, deadline: float | None) -> None:
-    left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-    try:
-        wait_until(context, pod, lambda obj: obj is None, left)
-    except TimedOut as error:
-        raise UsageError(f"drain did not complete within the timeout: {error}") from error
 
 
 COMMAND = Command(

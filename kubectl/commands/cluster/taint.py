@@ -10,8 +10,8 @@ from kubectl.api.client import MERGE_PATCH, Dict
 from kubectl.api.discovery import UnknownType
 from kubectl.changes.writing import Report, add_write_flags, for_each_selected, write_params
 from kubectl.input import candidates
-from kubectl.input.targets import Target
-from kubectl.invocation.command import Command, CommandContext, UsageError
+from kubectl.input.targets import Target, split_changes
+from kubectl.invocation.command import Command, CommandContext, UsageError, refuse
 from kubectl.invocation.flags import add_bool, add_selector
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -37,7 +37,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_write_flags(parser, "kubectl-taint", validate=True)
     add_bool(parser, "--all", default=False, help="all nodes")
     add_bool(parser, "--overwrite", default=False, help="allow changing a taint's value")
-    add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
@@ -71,15 +70,11 @@ def _check_type(context: CommandContext, word: str) -> None:
 
 def parse(words: list[str]) -> tuple[list[str], list[TaintSpec], list[TaintSpec]]:
     """Splits words into type and names, taints to add and taints to remove. Raises: UsageError."""
-    targets = [word for word in words if not _is_change(word)]
-    changes = words[next((i for i, word in enumerate(words) if _is_change(word)), len(words)) :]
-    if not targets:
-        raise UsageError("one or more resources must be specified as <resource> <name>")
-    if len(targets) + len(changes) > len(words):
-        stray = next(word for word in changes if not _is_change(word))
-        raise UsageError(f"all resources must be specified before taint changes: {stray}")
-    if not changes:
-        raise UsageError("at least one taint update is required")
+    targets, changes = split_changes(words, _is_change, "taint")
+    refuse(
+        (not targets, "one or more resources must be specified as <resource> <name>"),
+        (not changes, "at least one taint update is required"),
+    )
     adding: list[TaintSpec] = []
     removing: list[TaintSpec] = []
     for word in changes:

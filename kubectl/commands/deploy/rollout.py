@@ -24,7 +24,7 @@ from kubectl.invocation.flags import (
     dry_run_params,
     duration,
 )
-from kubectl.output.printers import object_printer
+from kubectl.output.printers import printer_of
 
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -43,12 +43,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if name == "undo":
             sub.add_argument("--to-revision", type=int, default=0, help="instead of the one before")
             add_dry_run(sub)
-            add_output(sub)
         if name in ("restart", "pause", "resume"):
             add_field_manager(sub, "kubectl-rollout")
+        if name != "status":
             add_output(sub)
-        if name == "history":
-            sub.add_argument("-o", "--output", default="")
         sub.set_defaults(action=action)
 
 
@@ -94,7 +92,7 @@ def _history(context: CommandContext, args: argparse.Namespace, target: Target, 
     if args.revision:
         chosen = _revision(history, args.revision, "unable to find the specified revision")
         if args.output:
-            context.out.write(object_printer(args.output)(chosen))
+            context.out.write(printer_of(args)(chosen))
             return
         context.print(f"{target.display} with revision #{args.revision}")
         context.out.write("Pod Template:\n" + describe_template(template_of(chosen)))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from apimachinery.errors import StatusError
 from kubectl.api.client import MERGE_PATCH, Dict
-from kubectl.changes.waiting import TimedOut, wait_until
+from kubectl.changes.waiting import wait_until
 from kubectl.changes.writing import Report
 from kubectl.input import candidates
 from kubectl.input.targets import Target, add_targets, select
-from kubectl.invocation.command import Command, CommandContext, UsageError, raise_all
+from kubectl.invocation.command import Command, CommandContext, Failures, UsageError
 from kubectl.invocation.flags import add_dry_run, add_output, dry_run_params, duration
 
 
@@ -29,23 +28,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(context: CommandContext, args: argparse.Namespace) -> None:
     if args.replicas < 0:
         raise UsageError("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0")
-    failed: list[Exception] = []
-    objects = list(select(context, args, failed))
-    if not objects:
-        raise UsageError(" ".join(["no objects passed to scale", *map(str, failed)]))
     report = Report(context, args)
-    for target, obj in objects:
-        try:
-            report(target.display, _scale(context, args, target, obj), "scaled")
-        except (StatusError, UsageError) as error:
-            failed.append(error)
-            continue
-        if args.timeout and args.dry_run == "none":
-            try:
-                wait_until(context, target, lambda o: o is None or _scaled(o, args.replicas), args.timeout)
-            except TimedOut as error:
-                raise UsageError(str(error)) from error
-    raise_all(failed)
+    with Failures() as failed:
+        objects = list(select(context, args, failed))
+        if not objects:
+            raise UsageError(" ".join(["no objects passed to scale", *map(str, failed)]))
+        for target, obj in objects:
+            with failed.caught():
+                report(target.display, _scale(context, args, target, obj), "scaled")
+                if args.timeout and args.dry_run == "none":
+                    wait_until(context, target, lambda o: o is None or _scaled(o, args.replicas), args.timeout)
 
 
 def _scale(context: CommandContext, args: argparse.Namespace, target: Target, obj: Dict) -> Dict:

@@ -7,7 +7,7 @@ import argparse
 from kubectl.api.discovery import ResourceType
 from kubectl.invocation.command import Command, CommandContext
 from kubectl.invocation.flags import add_bool
-from kubectl.invocation.parser import boolean, choice
+from kubectl.invocation.parser import choice
 from kubectl.output.printers import table
 
 
@@ -15,15 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", default="", type=choice("", "wide", "name", refusal="--output %s is not available")
     )
-    parser.add_argument(
-        "--namespaced",
-        nargs="?",
-        const=True,
-        type=boolean,
-        default=None,
-        metavar="BOOL",
-        help="only (not) namespaced types",
-    )
+    add_bool(parser, "--namespaced", default=None, help="only (not) namespaced types")
     parser.add_argument("--api-group", default=None, help='only this group ("" is the core group)')
     parser.add_argument("--verbs", default="", help="only types with all of these verbs, e.g. list,watch")
     parser.add_argument("--categories", default="", help="only types of these categories, e.g. all")

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from kubectl.invocation.command import Command, CommandContext
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds no flags of its own."""
+from kubectl.invocation.command import Command, CommandContext, no_flags
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
@@ -20,5 +16,5 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 COMMAND = Command(
-    "api-versions", "List the API versions the server has", configure, run, examples="  mini-kubectl api-versions"
+    "api-versions", "List the API versions the server has", no_flags, run, examples="  mini-kubectl api-versions"
 )

@@ -8,9 +8,9 @@ from kubeclient.config import kubeconfig_files, merge_kubeconfigs
 from kubectl.api.client import Dict
 from kubectl.input import candidates
 from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError
-from kubectl.invocation.flags import add_bool
+from kubectl.invocation.flags import add_bool, add_output
 from kubectl.invocation.parser import choice
-from kubectl.output.printers import object_printer, table
+from kubectl.output.printers import printer_of, table
 
 _SECRETS = ("token", "password")
 _DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
@@ -19,7 +19,7 @@ _DATA = ("certificate-authority-data", "client-certificate-data", "client-key-da
 def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="ACTION", required=True)
     view = verbs.add_parser("view", help="show the merged kubeconfig, secrets left out")
-    view.add_argument("-o", "--output", default="yaml", help="yaml, json, jsonpath=…")
+    add_output(view, default="yaml")
     add_bool(view, "--raw", default=False, help="with secrets and certificates")
     add_bool(view, "--minify", default=False, help="only what the current context uses")
     view.set_defaults(action=_view)
@@ -66,7 +66,7 @@ def _view(context: CommandContext, args: argparse.Namespace) -> None:
             **merged,
             **{section: [_redacted(entry) for entry in merged[section]] for section in ("clusters", "users")},
         }
-    context.out.write(object_printer(args.output)(merged))
+    context.out.write(printer_of(args)(merged))
 
 
 def _redacted(entry: Dict) -> Dict:

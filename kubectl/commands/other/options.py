@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from kubectl.invocation.command import Command, CommandContext
+from kubectl.invocation.command import Command, CommandContext, no_flags
 from kubectl.invocation.flags import add_connection_flags
 from kubectl.invocation.parser import CONNECTION, Parser
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds no flags of its own."""
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
@@ -23,4 +19,4 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         context.print(f"    {names}{value}\n        {action.help}\n")
 
 
-COMMAND = Command("options", "List the flags that every verb has", configure, run, examples="  mini-kubectl options")
+COMMAND = Command("options", "List the flags that every verb has", no_flags, run, examples="  mini-kubectl options")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from apimachinery.errors import StatusError
 from apimachinery.names import label_value_errors
 from apimachinery.patch.merge import merge_patch
 from kubectl.api.client import MERGE_PATCH, Dict
 from kubectl.changes.writing import Report, add_write_flags, write_params
-from kubectl.input.targets import Target, add_targets, select
-from kubectl.invocation.command import CommandContext, UsageError, raise_all
+from kubectl.input.targets import Target, add_targets, select, split_changes
+from kubectl.invocation.command import CommandContext, Failures, UsageError
 
 Changes = dict[str, str | None]  # None removes
 
@@ -28,20 +27,16 @@ def run(context: CommandContext, args: argparse.Namespace, noun: str, done: str)
     words, changes = args.targets, Changes()
     if not args.list or any("=" in word for word in words):
         words, changes = parse_changes(words, noun)
-    failed: list[Exception] = []
-    objects = list(select(context, args, failed, words=words))
     report = Report(context, args)
-    for target, obj in objects:
-        try:
-            result, outcome = _change(context, args, target, obj, changes, noun, done)
-        except (StatusError, UsageError) as error:
-            failed.append(error)
-            continue
-        if args.list:
-            _list(context, target, result, noun, several=len(objects) > 1 and not args.filename)
-        else:
-            report(target.display, result, outcome)
-    raise_all(failed)
+    with Failures() as failed:
+        objects = list(select(context, args, failed, words=words))
+        for target, obj in objects:
+            with failed.caught():
+                result, outcome = _change(context, args, target, obj, changes, noun, done)
+                if args.list:
+                    _list(context, target, result, noun, several=len(objects) > 1 and not args.filename)
+                else:
+                    report(target.display, result, outcome)
 
 
 def parse_changes(words: list[str], noun: str) -> tuple[list[str], Changes]:
@@ -50,26 +45,18 @@ def parse_changes(words: list[str], noun: str) -> tuple[list[str], Changes]:
     Raises: UsageError where there is no change, one key is both set and removed, or a label cannot have the value.
     """
     article = "an" if noun[0] in "aeiou" else "a"
-    targets: list[str] = []
+    targets, spec = split_changes(words, lambda word: "=" in word or word.endswith("-"), noun)
     changes: Changes = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if equals:
-            if not key:
-                raise UsageError(f"invalid {noun} spec: {word}")
-            if changes.get(key, "") is None:
-                raise UsageError(f"can not both modify and remove {article} {noun} in the same command")
-            if noun == "label" and (problems := label_value_errors(value)):
-                raise UsageError(f'invalid label value: "{word}": {"; ".join(problems)}')
-            changes[key] = value
-        elif word.endswith("-") and (targets or changes):
-            if changes.get(word[:-1]) is not None:
-                raise UsageError(f"can not both modify and remove {article} {noun} in the same command")
-            changes[word[:-1]] = None
-        elif changes:
-            raise UsageError(f"all resources must be specified before {noun} changes: {word}")
-        else:
-            targets.append(word)
+    for word in spec:
+        key, equals, text = word.partition("=")
+        key, value = (key, text) if equals else (word[:-1], None)
+        if not key:
+            raise UsageError(f"invalid {noun} spec: {word}")
+        if key in changes and (changes[key] is None) != (value is None):
+            raise UsageError(f"can not both modify and remove {article} {noun} in the same command")
+        if noun == "label" and value is not None and (problems := label_value_errors(value)):
+            raise UsageError(f'invalid label value: "{word}": {"; ".join(problems)}')
+        changes[key] = value
     if not changes:
         raise UsageError(f"at least one {noun} update is required")
     return targets, changes

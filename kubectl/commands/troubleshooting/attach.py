@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.input import candidates
-from kubectl.input.pods import add_running_timeout, choose_container, find_pods
+from kubectl.input.pods import add_running_timeout, choose_container, find_pods, refuse_ended
 from kubectl.invocation.command import Command, CommandContext, UsageError
 from kubectl.invocation.flags import add_bool
 from kubectl.remote.attaching import attach
@@ -28,9 +27,7 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         saw = f"{len(args.words)}: [{' '.join(args.words)}]"
         raise UsageError(f"expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {saw}")
     pod = find_pods(context, args.words, timeout_seconds=args.pod_running_timeout)[0]
-    phase = pod.get("status", {}).get("phase")
-    if is_terminal(phase):
-        raise UsageError(f"cannot attach a container in a completed pod; current phase is {phase}")
+    refuse_ended(pod, "attach")
     unknown = "cannot attach to the container: container {name} not found in {pod}"
     name = choose_container(context, pod, args.container, quiet=args.quiet, unknown=unknown)
     attach(context, pod, name, stdin=args.stdin, tty=args.tty, quiet=args.quiet)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType, UnknownType
 from kubectl.invocation.command import Command, CommandContext, ExitCode, UsageError
-from kubectl.invocation.flags import add_all_namespaces, add_bool
-from kubectl.output.policyrules import HEADERS, rule_rows
-from kubectl.output.printers import object_printer, table
+from kubectl.invocation.flags import add_all_namespaces, add_bool, add_output
+from kubectl.output.policyrules import HEADERS, bracketed, rule_rows
+from kubectl.output.printers import printer_of, table
 
 ACCESS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 RULES = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     can_i.add_argument("--subresource", default="", metavar="NAME", help="e.g. log, scale")
     can_i.set_defaults(action=_can_i)
     whoami = verbs.add_parser("whoami", help="Show who the server takes one for")
-    whoami.add_argument("-o", "--output", default="", help="json, yaml, name, jsonpath=…")
+    add_output(whoami)
     whoami.set_defaults(action=_whoami)
 
 
@@ -121,12 +121,8 @@ def _list(context: CommandContext, args: argparse.Namespace) -> None:
     context.out.write(table(HEADERS, rule_rows(rules), show_headers=not args.no_headers))
 
 
-def _bracketed(words: Iterable[str]) -> str:
-    return f"[{' '.join(words)}]"
-
-
 def _whoami(context: CommandContext, args: argparse.Namespace) -> None:
-    printer = object_printer(args.output) if args.output else None
+    printer = printer_of(args) if args.output else None
     kind = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     review = context.api.request("POST", IDENTITY, body={**kind, "metadata": {}})
     if printer is not None:
@@ -141,9 +137,9 @@ def identity_rows(user: Dict) -> Iterator[list[str]]:
     if user.get("uid"):
         yield ["UID", user["uid"]]
     if user.get("groups"):
-        yield ["Groups", _bracketed(user["groups"])]
+        yield ["Groups", bracketed(*user["groups"])]
     for key, values in sorted((user.get("extra") or {}).items()):
-        yield [f"Extra: {key}", _bracketed(values)]
+        yield [f"Extra: {key}", bracketed(*values)]
 
 
 COMMAND = Command(

@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from apimachinery.errors import StatusError
-from kubeapi.core.pod.lifecycle import is_terminal
+from kubectl.api.client import Dict
 from kubectl.input import candidates
-from kubectl.input.pods import choose_container, find_pods
-from kubectl.invocation.command import NO_SPACE, Candidates, Command, CommandContext, Cursor, ExitCode, UsageError
+from kubectl.input.pods import choose_container, find_pods, refuse_ended
+from kubectl.invocation.command import (
+    NO_SPACE,
+    Candidates,
+    Command,
+    CommandContext,
+    Cursor,
+    ExitCode,
+    UsageError,
+    refuse,
+)
 from kubectl.invocation.flags import add_bool
 from kubectl.remote.archiving import pack, unpack
 
@@ -31,21 +40,14 @@ class ContainerShell(NamedTuple):
     """A container in which commands run."""
 
     context: CommandContext
-    namespace: str
-    pod: str
+    pod: Dict
     container: str
-
-    def params(self, *command: str, stdin: bool = False) -> list[tuple[str, str]]:
-        words = [("command", word) for word in command]
-        streams = [("stdout", "true"), ("stderr", "true")] + ([("stdin", "true")] if stdin else [])
-        return [*words, ("container", self.container), *streams]
 
     def pipe(self, *command: str, stdin: bool = False, **pipes: Any) -> None:
         """Runs a command; `pipes` are those of `pipe_remote`. Raises: what that raises."""
-        from kubectl.remote.remotecommand import pipe_remote  # here: websockets takes 60 ms
+        from kubectl.remote.remotecommand import RemoteProcess, pipe_remote  # here: websockets takes 60 ms
 
-        path = self.context.discovery.find("pods").path(self.namespace, self.pod, "exec")
-        pipe_remote(self.context, path, self.params(*command, stdin=stdin), **pipes)
+        pipe_remote(self.context, RemoteProcess(self.pod, self.container, command, stdin=stdin), **pipes)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,17 +58,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    if len(args.places) != 2:
-        raise UsageError("source and destination are required")
+    refuse((len(args.places) != 2, "source and destination are required"))
     source, target = map(parse_place, args.places)
-    if source.pod and target.pod:
-        raise UsageError("one of src or dest must be a local file specification")
-    if not source.path or not target.path:
-        raise UsageError("filepath can not be empty")
-    if not source.pod and not target.pod:
-        raise UsageError("one of src or dest must be a remote file specification")
-    if target.pod and not os.path.lexists(source.path):
-        raise UsageError(f"{source.path} doesn't exist in local filesystem")
+    missing = target.pod and not os.path.lexists(source.path)
+    refuse(
+        (source.pod and target.pod, "one of src or dest must be a local file specification"),
+        (not source.path or not target.path, "filepath can not be empty"),
+        (not source.pod and not target.pod, "one of src or dest must be a remote file specification"),
+        (missing, f"{source.path} doesn't exist in local filesystem"),
+    )
     shell = _shell(context, source if source.pod else target, args.container)
     if target.pod:
         copy_in(shell, Path(source.path), target.path, preserve=not args.no_preserve)
@@ -100,10 +100,8 @@ def _shell(context: CommandContext, spec: CopyPlace, container: str) -> Containe
     if spec.namespace:
         context.given_namespace = spec.namespace
     pod = find_pods(context, [spec.pod])[0]
-    phase = pod.get("status", {}).get("phase")
-    if is_terminal(phase):
-        raise UsageError(f"cannot exec into a container in a completed pod; current phase is {phase}")
-    return ContainerShell(context, context.namespace, spec.pod, choose_container(context, pod, container))
+    refuse_ended(pod, "exec into")
+    return ContainerShell(context, pod, choose_container(context, pod, container))
 
 
 def copy_in(shell: ContainerShell, source: Path, target: str, *, preserve: bool) -> None:
@@ -147,10 +145,9 @@ def copy_out(shell: ContainerShell, source: str, target: Path) -> None:
                 pass  # the rest of an archive that cannot be used, so that its sender comes to an end
 
     def skipped(name: str, aim: str) -> None:
-        shell.context.say(
-            f'warning: skipping symlink: "{name}" -> "{aim}" (consider using "mini-kubectl exec -n "{shell.namespace}" '
-            f'"{shell.pod}" -- tar cf - "{source}" | tar xf -")'
-        )
+        meta = shell.pod["metadata"]
+        command = f'mini-kubectl exec -n "{meta["namespace"]}" "{meta["name"]}" -- tar cf - "{source}" | tar xf -'
+        shell.context.say(f'warning: skipping symlink: "{name}" -> "{aim}" (consider using "{command}")')
 
     reader = threading.Thread(target=extract, daemon=True)
     reader.start()

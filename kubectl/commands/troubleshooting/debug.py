@@ -9,6 +9,7 @@ from functools import partial
 
 from apimachinery.names import random_suffix
 from kubectl.api.client import STRATEGIC_MERGE_PATCH, Dict
+from kubectl.changes.deletion import delete_object
 from kubectl.changes.generated import IMAGE, PULL_POLICIES
 from kubectl.input import candidates
 from kubectl.input.pods import container_names
@@ -184,8 +185,7 @@ def _by_copy(
     )
     context.api.request("POST", target.kind.path(target.namespace), body=copied)
     if args.replace:
-        options = {"kind": "DeleteOptions", "apiVersion": "v1"}
-        context.api.request("DELETE", target.path, body=options)
+        delete_object(context, target)
     return Target(target.kind, args.copy_to, target.namespace), chosen or copied["spec"]["containers"][0]["name"]
 
 

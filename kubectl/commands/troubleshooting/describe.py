@@ -10,7 +10,7 @@ from kubectl.api.client import Dict
 from kubectl.describe.describer import describe
 from kubectl.input import candidates
 from kubectl.input.targets import Target, add_targets, items_of, list_objects, parse_targets, select
-from kubectl.invocation.command import Command, CommandContext, UsageError
+from kubectl.invocation.command import Command, CommandContext
 
 NO_TYPE = (
     "You must specify the type of resource to describe. "
@@ -31,10 +31,7 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _objects(context: CommandContext, args: argparse.Namespace) -> Iterator[tuple[Target, Dict]]:
-    targets = parse_targets(context, args.targets, all_namespaces=args.all_namespaces, required=NO_TYPE)
-    for target in targets:
-        if target.name and args.selector:
-            raise UsageError("name cannot be provided when a selector is specified")
+    for target in parse_targets(context, args, required=NO_TYPE):
         if target.name:
             yield from _named(context, target)
         else:

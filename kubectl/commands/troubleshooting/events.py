@@ -6,11 +6,11 @@ import argparse
 import time
 
 from kubectl.api.client import PAGE_SIZE, Dict
-from kubectl.input.targets import parse_targets
+from kubectl.input.targets import named
 from kubectl.invocation.command import Command, CommandContext, UsageError
-from kubectl.invocation.flags import add_all_namespaces, add_bool
+from kubectl.invocation.flags import add_all_namespaces, add_bool, add_output
 from kubectl.output.ages import event_age, last_seen
-from kubectl.output.printers import object_printer, table
+from kubectl.output.printers import printer_of, table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--for", dest="subject", default="", metavar="TYPE/NAME", help="only about this object")
     parser.add_argument("--types", default="", help="only these types: Normal,Warning")
     parser.add_argument("-w", "--watch", action="store_true", help="go on showing events as they come")
-    parser.add_argument("-o", "--output", default="", help="json, yaml, name, jsonpath=…")
+    add_output(parser)
     parser.add_argument("--chunk-size", type=int, default=PAGE_SIZE, help="events that one list request asks for")
     add_bool(parser, "--no-headers", default=False, help="without the header line")
 
@@ -34,7 +34,7 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
     items = [item for item in listing["items"] if not types or item.get("type") in types]
     items.sort(key=last_seen)
     if args.output:
-        context.out.write(object_printer(args.output)({**listing, "items": items}))
+        context.out.write(printer_of(args)({**listing, "items": items}))
         return
     if not items and not args.watch:
         context.say("No events found" + ("." if args.all_namespaces else f" in {context.namespace} namespace."))
@@ -52,7 +52,7 @@ def _subject(context: CommandContext, args: argparse.Namespace) -> str:
         return ""
     if "/" not in args.subject:
         raise UsageError("--for must be in resource/name form")
-    target = parse_targets(context, [args.subject])[0]
+    target = named(context, [args.subject])[0]
     return f"involvedObject.kind={target.kind.kind},involvedObject.name={target.name}"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.input import candidates
-from kubectl.input.pods import add_running_timeout, choose_container, find_pods
+from kubectl.input.pods import add_running_timeout, choose_container, find_pods, refuse_ended
 from kubectl.invocation.command import Command, CommandContext, UsageError
 from kubectl.invocation.flags import add_bool
+from kubectl.remote.attaching import NO_TERMINAL
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    from kubectl.remote.remotecommand import run_remote  # here: websockets takes 60 ms
+    from kubectl.remote.remotecommand import RemoteProcess, run_remote  # here: websockets takes 60 ms
 
     if not args.target:
         raise UsageError("pod, type/name or --filename must be specified")
@@ -36,20 +36,13 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
     if not args.words:
         raise UsageError("you must specify at least one command for the container")
     pod = find_pods(context, [args.target], timeout_seconds=args.pod_running_timeout)[0]
-    phase = pod.get("status", {}).get("phase")
-    if is_terminal(phase):
-        raise UsageError(f"cannot exec into a container in a completed pod; current phase is {phase}")
+    refuse_ended(pod, "exec into")
     container = choose_container(context, pod, args.container, quiet=args.quiet)
     terminal = args.tty and args.stdin and sys.stdin.isatty()
     if args.tty and not terminal and not args.quiet:
-        context.say("Unable to use a TTY - input is not a terminal or the right kind of file")
-    params = [("command", word) for word in args.words]
-    params += [("container", container), ("stdout", "true")]
-    params += [("stdin", "true")] if args.stdin else []
-    params += [("tty", "true")] if terminal else [("stderr", "true")]
-    meta = pod["metadata"]
-    path = context.discovery.find("pods").path(meta["namespace"], meta["name"], "exec")
-    run_remote(context, path, params, stdin=args.stdin, terminal=terminal)
+        context.say(NO_TERMINAL)
+    process = RemoteProcess(pod, container, args.words, stdin=args.stdin, tty=terminal)
+    run_remote(context, process, terminal=terminal)
 
 
 COMMAND = Command(

@@ -13,7 +13,7 @@ from kubectl.api.client import Dict, Unreachable
 from kubectl.changes.waiting import wait_until
 from kubectl.input import candidates
 from kubectl.input.pods import add_running_timeout, containers, find_pods
-from kubectl.input.targets import Target, parse_targets
+from kubectl.input.targets import Target, named
 from kubectl.invocation.command import Command, CommandContext, UsageError
 from kubectl.remote.listening import PortPair, listen
 
@@ -54,7 +54,7 @@ def _service(context: CommandContext, name: str) -> Dict | None:
     """The named Service, unless it is headless: then its ports are the pods' own."""
     if "/" not in name:
         return None
-    target = parse_targets(context, [name])[0]
+    target = named(context, [name])[0]
     if target.kind.kind != "Service":
         return None
     service = context.api.request("GET", target.path)

@@ -23,11 +23,10 @@ _COUNTS = {
 def write_daemonset(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
     selector = selector_text(spec["selector"])
-    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
+    writer.name(obj)
     writer.field("Selector", selector)
     writer.field("Node-Selector", label_text(spec["template"]["spec"].get("nodeSelector")))
-    writer.labels("Labels", meta.get("labels"))
-    writer.annotations(meta.get("annotations"))
+    writer.notes(meta)
     for title, name in _COUNTS.items():
         writer.field(title, str(status.get(name, 0)))
     write_pod_counts(context, writer, meta, selector)

@@ -14,10 +14,9 @@ from kubectl.invocation.command import CommandContext
 
 def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
-    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
+    writer.name(obj)
     writer.field("CreationTimestamp", when(meta.get("creationTimestamp")))
-    writer.labels("Labels", meta.get("labels"))
-    writer.annotations(meta.get("annotations"))
+    writer.notes(meta)
     writer.field("Selector", selector_text(spec["selector"]))
     counts = [f"{spec.get('replicas', 1)} desired", f"{status.get('updatedReplicas', 0)} updated"]
     counts += [f"{status.get('replicas', 0)} total", f"{status.get('availableReplicas', 0)} available"]

@@ -15,10 +15,9 @@ def write_replicaset(context: CommandContext, writer: TextWriter, obj: Dict) -> 
     """Writes a ReplicaSet or a ReplicationController."""
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
     selector = selector_text(spec["selector"])
-    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
+    writer.name(obj)
     writer.field("Selector", selector)
-    writer.labels("Labels", meta.get("labels"))
-    writer.annotations(meta.get("annotations"))
+    writer.notes(meta)
     controlled_by(writer, obj)
     writer.field("Replicas", f"{status.get('replicas', 0)} current / {spec.get('replicas', 1)} desired")
     write_pod_counts(context, writer, meta, selector)

@@ -14,11 +14,10 @@ from kubectl.invocation.command import CommandContext
 def write_statefulset(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
     selector = selector_text(spec["selector"])
-    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
+    writer.name(obj)
     writer.field("CreationTimestamp", when(meta.get("creationTimestamp")))
     writer.field("Selector", selector)
-    writer.labels("Labels", meta.get("labels"))
-    writer.annotations(meta.get("annotations"))
+    writer.notes(meta)
     writer.field("Replicas", f"{spec.get('replicas', 1)} desired | {status.get('replicas', 0)} total")
     strategy = spec.get("updateStrategy") or {}
     writer.field("Update Strategy", strategy.get("type", "RollingUpdate"))
@@ -42,8 +41,7 @@ def _claims(writer: TextWriter, claims: list[Dict]) -> None:
         meta, spec = claim["metadata"], claim["spec"]
         writer.field("Name", meta["name"], 1)
         writer.field("StorageClass", spec.get("storageClassName", ""), 1)
-        writer.labels("Labels", meta.get("labels"), 1)
-        writer.annotations(meta.get("annotations"), 1)
+        writer.notes(meta, 1)
         writer.field("Capacity", ((spec.get("resources") or {}).get("requests") or {}).get("storage", "<default>"), 1)
         writer.field("Access Modes", f"[{' '.join(spec.get('accessModes') or [])}]", 1)
 

@@ -16,10 +16,9 @@ LONGEST_INDEXES = 50
 
 def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
-    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
+    writer.name(obj)
     writer.field("Selector", selector_text(spec.get("selector") or {}))
-    writer.labels("Labels", meta.get("labels"))
-    writer.annotations(meta.get("annotations"))
+    writer.notes(meta)
     controlled_by(writer, obj)
     writer.field("Parallelism", spec.get("parallelism", 1))
     writer.field("Completions", spec.get("completions", "<unset>"))

@@ -17,7 +17,7 @@ _COLUMNS = {
 
 
 def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
-    writer.present(obj["metadata"], [("Name", "name"), ("Namespace", "namespace")])
+    writer.name(obj)
     bounds(writer, [obj], "")
 
 

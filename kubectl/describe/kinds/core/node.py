@@ -35,8 +35,7 @@ def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     writer.field("Name", meta["name"])
     roles = [key.removeprefix(ROLE) for key in meta.get("labels") or {} if key.startswith(ROLE)]
     writer.field("Roles", ",".join(sorted(roles)) or None)
-    writer.labels("Labels", meta.get("labels"))
-    writer.annotations(meta.get("annotations"))
+    writer.notes(meta)
     writer.field("CreationTimestamp", when(meta.get("creationTimestamp")))
     taints = spec.get("taints") or ()
     writer.items(

@@ -13,7 +13,7 @@ _NEVER = "Mon, 01 Jan 0001 00:00:00 +0000"
 
 def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     meta = obj["metadata"]
-    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
+    writer.name(obj)
     claim_lines(writer, {"status": {}, **obj})
     writer.items("Used By", [pod["metadata"]["name"] for pod in _users(context, meta)])
     conditions = (obj.get("status") or {}).get("conditions")

@@ -39,15 +39,14 @@ def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
 
 def _head(writer: TextWriter, obj: Dict) -> None:
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
-    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
+    writer.name(obj)
     if spec.get("priority") is not None:
         writer.field("Priority", spec["priority"])
     writer.present(spec, [("Priority Class Name", "priorityClassName"), ("Service Account", "serviceAccountName")])
     writer.field("Node", f"{spec['nodeName']}/{status.get('hostIP', '')}" if spec.get("nodeName") else None)
     if status.get("startTime"):
         writer.field("Start Time", when(status["startTime"]))
-    writer.labels("Labels", meta.get("labels"))
-    writer.annotations(meta.get("annotations"))
+    writer.notes(meta)
     if meta.get("deletionTimestamp"):
         writer.field("Status", f"Terminating (lasts {age(meta['deletionTimestamp'])})")
         writer.field("Termination Grace Period", f"{meta.get('deletionGracePeriodSeconds', 0)}s")

@@ -17,7 +17,7 @@ _SCOPES = {
 
 
 def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
-    writer.present(obj["metadata"], [("Name", "name"), ("Namespace", "namespace")])
+    writer.name(obj)
     _write_scopes(writer, obj, 0, " ")
     status = obj.get("status", {})
     hard = status.get("hard") or {}

@@ -29,5 +29,4 @@ def _write_head(writer: TextWriter, obj: Dict) -> None:
     """Writes the head without the namespace, as kubectl does for these kinds."""
     meta = obj["metadata"]
     writer.field("Name", meta["name"])
-    writer.labels("Labels", meta.get("labels"))
-    writer.annotations(meta.get("annotations"))
+    writer.notes(meta)
