@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.kits.httpserver import Quiet, serve_in_thread
 
 Dict = dict[str, Any]
 Answer = Dict | Callable[[Dict], Dict]
@@ -60,7 +61,7 @@ def serving(answers: dict[str, Answer]) -> Iterator[ScriptedApi]:
     fake = ScriptedApi()
     fake.answers = answers
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -78,17 +79,7 @@ def serving(answers: dict[str, Answer]) -> Iterator[ScriptedApi]:
             self.end_headers()
             self.wfile.write(data)
 
-        def log_message(self, *_: object) -> None:
-            """Test output is for failures."""
-
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
     fake.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serve_in_thread(server):
         yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from componentbase.tls import server_context
+from tests.kits.httpserver import Quiet, serve_in_thread
 
 
 @contextmanager
 def https_server(files: dict[str, Path], answer: Callable[[str, Any], Any]) -> Iterator[int]:
     """Yields the port. `answer` gets the path and the JSON of a POST, None for a GET; None from it is a 404."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -35,17 +35,8 @@ def https_server(files: dict[str, Path], answer: Callable[[str, Any], Any]) -> I
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: Any) -> None:
-            """Nothing: a test tells what it needs by its own assertions."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        tls = server_context(str(files["server"]), str(files["server-key"]))
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    tls = server_context(str(files["server"]), str(files["server-key"]))
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    with serve_in_thread(server):
+        yield server.server_port

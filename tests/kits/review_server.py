@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.identity.certificates import write_certificates
 
 Dict = dict[str, Any]
@@ -31,7 +31,7 @@ def review_server(folder: Path, answer: Callable[[Dict], Dict | int]) -> Iterato
     server = ReviewServer(answer)
     files = write_certificates(folder)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -45,23 +45,14 @@ def review_server(folder: Path, answer: Callable[[Dict], Dict | int]) -> Iterato
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Says nothing."""
-
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files["ca"])
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(files["server"], files["server-key"])
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        http.socket = context.wrap_socket(http.socket, server_side=True)
-        server.kubeconfig = _write_kubeconfig(folder, http.server_address[1], files)
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            http.shutdown()
-            thread.join()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.socket = context.wrap_socket(http.socket, server_side=True)
+    server.kubeconfig = _write_kubeconfig(folder, http.server_port, files)
+    with serve_in_thread(http):
+        yield server
 
 
 def _answered(review: Dict, status: Dict) -> bytes:

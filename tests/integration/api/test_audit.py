@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually
+from tests.kits.httpserver import Quiet, serve_in_thread
 
 AT_THE_END = {"omitStages": ["RequestReceived"]}
 POLICY = {
@@ -45,7 +45,7 @@ class Receiver:
         self.refusals = refusals
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 if receiver.refusals:
@@ -57,9 +57,6 @@ class Receiver:
                 self.send_header("content-length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                """Says nothing."""
-
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/events"
 
@@ -70,12 +67,8 @@ class Receiver:
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
     receiver = Receiver(refusals=1)
-    thread = threading.Thread(target=receiver.server.serve_forever)
-    thread.start()
-    yield receiver
-    receiver.server.shutdown()
-    thread.join()
-    receiver.server.server_close()
+    with serve_in_thread(receiver.server):
+        yield receiver
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from componentbase.net.own_address import own_address
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
+from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.manifests import container, deployment, pod
 from tests.kits.process import Daemon, controller_manager
 
@@ -37,14 +37,11 @@ class Exporter:
         exporter = self
         self.text = ""
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.send_response(200 if self.path == "/numbers" else 404)
                 self.end_headers()
                 self.wfile.write(exporter.text.encode())
-
-            def log_message(self, *_: object) -> None:
-                """The test's output stays its own."""
 
         self.address = own_address()
         self.server = ThreadingHTTPServer((self.address, 0), Handler)
@@ -58,14 +55,8 @@ class Exporter:
 @pytest.fixture
 def exporter() -> Iterator[Exporter]:
     exporter = Exporter()
-    thread = threading.Thread(target=exporter.server.serve_forever)
-    thread.start()
-    try:
+    with serve_in_thread(exporter.server):
         yield exporter
-    finally:
-        exporter.server.shutdown()
-        thread.join()
-        exporter.server.server_close()
 
 
 def post(api: ApiServer, path: str, body: Dict) -> None:

@@ -92,7 +92,7 @@ def pod_spec(image: str) -> Dict:
     return {"containers": [{"name": "app", "image": image}]}
 
 
-async def play_every_cut(
+async def play_on_nodes(
     api: ApiServer,
     plural: str,
     specs: Sequence[ControllerSpec[Any]],
@@ -132,7 +132,7 @@ async def test_a_deployment_survives_a_death_at_every_write(api: ApiServer) -> N
             Step(workload.delete, workload.nothing_is_left, "all is gone"),
         ]
 
-    assert await play_every_cut(api, "deployments", (DEPLOYMENT, REPLICA_SET, GARBAGE_COLLECTOR), steps, peak=3) >= 15
+    assert await play_on_nodes(api, "deployments", (DEPLOYMENT, REPLICA_SET, GARBAGE_COLLECTOR), steps, peak=3) >= 15
 
 
 async def test_a_stateful_set_survives_a_death_at_every_write(api: ApiServer) -> None:
@@ -157,7 +157,7 @@ async def test_a_stateful_set_survives_a_death_at_every_write(api: ApiServer) ->
         ]
 
     specs = (STATEFUL_SET, GARBAGE_COLLECTOR, CLAIM_PROTECTION)
-    assert await play_every_cut(api, "statefulsets", specs, steps, peak=2) >= 15
+    assert await play_on_nodes(api, "statefulsets", specs, steps, peak=2) >= 15
 
 
 @pytest.mark.slow
@@ -170,7 +170,7 @@ async def test_a_daemon_set_survives_a_death_at_every_write(api: ApiServer) -> N
             Step(workload.delete, workload.nothing_is_left, "all is gone"),
         ]
 
-    assert await play_every_cut(api, "daemonsets", (DAEMON_SET, GARBAGE_COLLECTOR), steps, peak=1) >= 8
+    assert await play_on_nodes(api, "daemonsets", (DAEMON_SET, GARBAGE_COLLECTOR), steps, peak=1) >= 8
 
 
 async def test_a_replication_controller_survives_a_death_at_every_write(api: ApiServer) -> None:
@@ -183,4 +183,4 @@ async def test_a_replication_controller_survives_a_death_at_every_write(api: Api
         ]
 
     specs = (REPLICATION, GARBAGE_COLLECTOR)
-    assert await play_every_cut(api, "replicationcontrollers", specs, steps, peak=2) >= 6
+    assert await play_on_nodes(api, "replicationcontrollers", specs, steps, peak=2) >= 6

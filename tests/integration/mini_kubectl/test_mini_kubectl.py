@@ -22,6 +22,7 @@ from tests.kits.client.commandline import MINI_KUBECTL, CommandLine
 from tests.kits.client.kubectlpair import write_kubeconfig
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
+from tests.kits.httpserver import Quiet, serve_in_thread
 
 Json = dict[str, Any]
 
@@ -103,14 +104,12 @@ def test_apply_takes_lists_and_several_documents(mk: CommandLine) -> None:
 
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
+    class Handler(Quiet, http.server.SimpleHTTPRequestHandler):
+        pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+    with serve_in_thread(server):
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def test_apply_reads_urls(mk: CommandLine, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,7 @@ import pytest
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.schedulercluster import Cluster, cluster_in
 from tests.kits.eventually import eventually
+from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.process import kubeconfig, scheduler
 
 Answer = Callable[[dict[str, Any]], Any]
@@ -30,7 +30,7 @@ class FakeExtender:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         extender = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 verb = self.path.removeprefix("/extender/")
@@ -42,8 +42,6 @@ class FakeExtender:
                 self.end_headers()
                 self.wfile.write(data)
 
-            def log_message(self, format: str, *args: Any) -> None: ...
-
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
     @property
@@ -53,13 +51,9 @@ class FakeExtender:
 
 @pytest.fixture
 def extender() -> Iterator[FakeExtender]:
-    made = FakeExtender()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    extender = FakeExtender()
+    with serve_in_thread(extender.server):
+        yield extender
 
 
 @pytest.fixture

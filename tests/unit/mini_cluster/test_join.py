@@ -7,7 +7,6 @@ import json
 import shutil
 import ssl
 import subprocess
-import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from mini_cluster.join.cluster import is_own_address
 from mini_cluster.join.discovery import DiscoveryError, check_vacancy, find_authority
 from mini_cluster.join.invitation import Invitation, InvitationError, ca_hash, free_pod_cidr
 from mini_cluster.join.routes import plan, wanted_routes
+from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.identity.certificates import write_certificates
 
 INVITATION = Invitation(
@@ -76,7 +76,7 @@ def test_the_hash_is_that_of_the_public_key(tmp_path: Path) -> None:
     assert ca_hash(ca.read_bytes()) == "sha256:" + hashlib.sha256(der).hexdigest()
 
 
-class Answers(BaseHTTPRequestHandler):
+class Answers(Quiet, BaseHTTPRequestHandler):
     """Answers every GET with `cluster_info`."""
 
     cluster_info: ClassVar[bytes] = b""
@@ -86,9 +86,6 @@ class Answers(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.cluster_info)))
         self.end_headers()
         self.wfile.write(self.cluster_info)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @contextmanager
@@ -101,14 +98,8 @@ def impostor(files: dict[str, Path], authorities: bytes) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files["server"], files["server-key"])
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serve_in_thread(server):
         yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.parametrize("own_first", [True, False])
