@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from apimachinery.names import label_value_errors
+from apimachinery.names import label_value_errors, qualified_name_errors
 from apimachinery.quantity import QuantityError, format_quantity, parse_quantity
 from apimachinery.yaml import YamlError, read_document
 from kubeapi.core.pod.scheduling.tolerations import parse_taint
@@ -52,8 +52,13 @@ def read_groups(text: bytes, offered: Mapping[str, str]) -> tuple[HostGroup, ...
 
 
 def _group(item: _Group, offered: Mapping[str, str]) -> HostGroup:
+    if not item.name:
+        raise StateError("node groups: a group has no name")
     if wrong := label_value_errors(item.name):
         raise StateError(f"node groups: the name {item.name!r} can't be a label's value: {wrong[0]}")
+    for key, value in item.labels.items():
+        if wrong := qualified_name_errors(key) + label_value_errors(value):
+            raise StateError(f"node groups: {item.name}: the label {key}={value} can't be: {wrong[0]}")
     try:
         for text in item.taints:
             parse_taint(text)
@@ -62,6 +67,8 @@ def _group(item: _Group, offered: Mapping[str, str]) -> HostGroup:
     sizes, reserved = {}, {}
     for name, wanted in (("cpu", item.cpu), ("memory", item.memory)):
         rest = parse_quantity(offered[name]) - parse_quantity(wanted) if wanted else 0
+        if wanted and parse_quantity(wanted) <= 0:
+            raise StateError(f"node groups: {item.name} wants {wanted} of {name}, which is too little for any pod")
         if rest < 0:
             raise StateError(f"node groups: {item.name} wants {wanted} of {name}, and this machine has {offered[name]}")
         if rest:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from apimachinery.names import label_value_errors, qualified_name_errors
 from kubeapi.core.pod.scheduling.affinity import Taint, Toleration
 
 NO_SCHEDULE, NO_EXECUTE, PREFER_NO_SCHEDULE = "NoSchedule", "NoExecute", "PreferNoSchedule"
@@ -25,7 +26,8 @@ def parse_taint(text: str) -> Taint:
     """Reads "key=value:NoSchedule"; the value may be missing. Raises: ValueError for text of another form."""
     name, _, effect = text.rpartition(":")
     key, _, value = name.partition("=")
-    if not key or effect not in (NO_SCHEDULE, NO_EXECUTE, PREFER_NO_SCHEDULE):
+    wrong = qualified_name_errors(key) or label_value_errors(value)
+    if wrong or effect not in (NO_SCHEDULE, NO_EXECUTE, PREFER_NO_SCHEDULE):
         raise ValueError(f"invalid taint {text!r}: write it like key=value:NoSchedule")
     return Taint(key=key, value=value or None, effect=effect)
 
