@@ -112,13 +112,17 @@ class Supervisor:
             await asyncio.to_thread(hosts.remove_machine, self._layout)
 
     async def restart(self, names: list[str]) -> None:
-        """Ends and starts these components. Raises: StateError for a name that is not a component."""
+        """Ends these components and starts them as they should be now: files of the user's may have come or gone.
+
+        Raises: StateError for a name that is not a component.
+        """
         self._check_names(names)
         async with self._applying:
+            components = {item.name: item for item in components_of(self._layout, self._load_state(), self._programs)}
             for name in names:
                 component = self._keepers[name].component
                 await self._drop(component, TERMINATE_SECONDS)
-                await self._keep(component)
+                await self._keep(components.get(name, component))
 
     async def shutdown(self, *, at_once: bool) -> None:
         """Ends every component, etcd last, so that nobody misses it.

@@ -94,6 +94,21 @@ def test_a_killed_component_is_restarted(one: Cluster, component: str) -> None:
     eventually(lambda: one.view().healthy, "all is well again")
 
 
+def test_a_restart_sees_that_the_schedulers_configuration_came_or_went(one: Cluster) -> None:
+    config = one.layout.scheduler_config
+
+    def follows_it() -> bool:
+        one.restart(["kube-scheduler"])
+        return f"--config={config}" in snapshot()[pids(one)["kube-scheduler"]].argv
+
+    config.write_text("apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n")
+    try:
+        assert follows_it()
+    finally:
+        config.unlink()
+    assert not follows_it()
+
+
 def test_a_killed_engine_is_restarted_and_its_containers_live_on(one: Cluster, guestbook_archive: Path) -> None:
     one.load_archive(guestbook_archive)
     container = start_container(one, "worker-1", "survivor")
