@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 
 MOST_SERIES = 10_000  # of one pod; the rest is not read
+MOST_LINES, LONGEST_LINE = 30_000, 16_384
+"""Those of an exposition that are read, and the characters of one: the parser's time grows with their square."""
 SHORTEST_SECONDS = 1.0  # a rate over less says little
 
 SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
@@ -41,9 +43,12 @@ class Value:
 
 def read_exposition(text: str, now: float) -> Exposition:
     """Raises: ValueError for text of another form."""
+    lines = text.split("\n", MOST_LINES)[:MOST_LINES]
+    if max(map(len, lines)) > LONGEST_LINE:
+        raise ValueError(f"a line is longer than {LONGEST_LINE} characters")
     gauges: dict[SeriesKey, float] = {}
     counters: dict[SeriesKey, float] = {}
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families("\n".join(lines)):
         for sample in family.samples:
             if len(gauges) + len(counters) >= MOST_SERIES:
                 return Exposition(now, gauges, counters)

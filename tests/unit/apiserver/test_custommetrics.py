@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from apiserver.custommetrics import series
@@ -57,3 +59,15 @@ def test_a_text_that_is_no_exposition_is_refused() -> None:
 def test_no_more_series_are_read_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(series, "MOST_SERIES", 2)
     assert len(shown(0, 0.0).gauges) == 2
+
+
+def test_no_more_lines_are_read_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "MOST_LINES", 5)
+    assert len(shown(0, 0.0).gauges) == 2  # the other ones are further below
+
+
+def test_a_line_without_an_end_costs_no_time() -> None:
+    start = time.process_time()
+    with pytest.raises(ValueError, match="longer than"):
+        read_exposition("a{" + ",".join(f'l{number}="v"' for number in range(200_000)) + "} 1", 0.0)
+    assert time.process_time() - start < 2.0
