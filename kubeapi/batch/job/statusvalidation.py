@@ -137,10 +137,10 @@ def _check_indexes(errors: Errors, change: _Change) -> None:
     if change.touches("failedIndexes") and spec.backoffLimitPerIndex is None:
         errors.invalid(at, failed, "cannot set non-null failedIndexes when backoffLimitPerIndex is null")
     if change.touches("failedIndexes", "completedIndexes") and spec.completions is not None:
-        succeeded = Indexes.read(completed, spec.completions)
-        both = next((index for index in Indexes.read(failed, spec.completions) if index in succeeded), None)
-        if both is not None:
-            errors.invalid(at, failed, f"failedIndexes and completedIndexes overlap at index: {both}")
+        both = Indexes.read(completed, spec.completions) & Indexes.read(failed, spec.completions)
+        if both:
+            text = f"failedIndexes and completedIndexes overlap at index: {both.intervals[0][0]}"
+            errors.invalid(at, failed, text)
 
 
 def _check_success(errors: Errors, change: _Change) -> None:

@@ -75,7 +75,8 @@ def observe(job: Job, pods: Sequence[Pod], released: Set[str]) -> Observed:
         failed_indexes = Indexes.read(job.status.failedIndexes, job.spec.completions or 0) | Indexes.of(
             _indexes(job, given_up)
         )
-        last_failures = _last_failures(job, failed, {*_indexes(job, active), *indexes, *failed_indexes})
+        settled = Indexes.of(_indexes(job, active)) | indexes | failed_indexes
+        last_failures = _last_failures(job, failed, settled)
     total = (job.status.succeeded or 0) + len(newly_succeeded) + len(noted.succeeded or ())
     counting = sum(judge(job, pod).counts for pod in newly_failed)
     return Observed(
@@ -104,7 +105,7 @@ def _fails_index(job: Job, pod: Pod) -> bool:
     return verdict.fails_index or (verdict.counts and counted_failures(pod) >= (job.spec.backoffLimitPerIndex or 0))
 
 
-def _last_failures(job: Job, failed: Iterable[Pod], settled: Set[int]) -> dict[int, Pod]:
+def _last_failures(job: Job, failed: Iterable[Pod], settled: Indexes) -> dict[int, Pod]:
     """Returns the last failed pod of each index that is not in `settled`."""
     last: dict[int, Pod] = {}
     for pod in failed:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kubeapi.batch.job.indexes import Indexes, parse_indexes
+from kubeapi.batch.job.indexes import Indexes
 from kubeapi.batch.job.model import (
     FAIL_INDEX,
     FAIL_JOB,
@@ -74,17 +73,10 @@ def met_success_rule(job: Job, succeeded: Indexes) -> int | None:
     if policy is None or not succeeded:
         return None
     for number, rule in enumerate(policy.rules):
-        required = _required(rule.succeededIndexes, completions)
-        if required is None:
-            if rule.succeededCount is not None and len(succeeded) >= rule.succeededCount:
-                return number
-        elif sum(index in succeeded for index in required) >= (rule.succeededCount or len(required)):
+        counting, enough = succeeded, rule.succeededCount
+        if rule.succeededIndexes is not None:
+            required = Indexes.read(rule.succeededIndexes, completions)
+            counting, enough = succeeded & required, len(required) if enough is None else enough
+        if enough is not None and len(counting) >= enough:
             return number
     return None
-
-
-def _required(text: str | None, completions: int) -> list[int] | None:
-    if text is None:
-        return None
-    intervals: Iterable[tuple[int, int]] = parse_indexes(text, completions)
-    return [index for first, last in intervals for index in range(first, last + 1)]

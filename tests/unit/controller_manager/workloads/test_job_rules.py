@@ -58,8 +58,9 @@ def test_the_first_rule_that_matches_decides(rules: list[dict[str, Any]], code: 
         ([{"succeededIndexes": "0,2-3", "succeededCount": 1}], [3], 0),
         ([{"succeededIndexes": "4"}, {"succeededCount": 1}], [3], 1),
         ([{"succeededCount": 1}], [], None),
+        ([{"succeededIndexes": "0-2147483645"}, {"succeededIndexes": "1-2147483646", "succeededCount": 1}], [3], 1),
     ],
 )
 def test_success_rules(rules: list[dict[str, Any]], succeeded: list[int], met: int | None) -> None:
-    owner = indexed(5, successPolicy={"rules": rules})
+    owner = indexed(2**31 - 1, parallelism=1, successPolicy={"rules": rules})
     assert met_success_rule(owner, Indexes.of(succeeded)) == met

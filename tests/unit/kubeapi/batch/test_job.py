@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubeapi.batch.job.indexes import Indexes, parse_indexes
 from kubeapi.batch.job.model import Job
@@ -40,7 +42,6 @@ def indexed(status: dict[str, Any] | None = None, **spec: Any) -> Job:
 def test_indexes_are_written_as_short_as_may_be_and_read_back(indexes: list[int], text: str) -> None:
     assert str(Indexes.of(indexes)) == text
     assert Indexes.read(text, 100) == Indexes.of(indexes)
-    assert list(Indexes.of(indexes)) == sorted(indexes)
     assert [index for index in range(10) if index in Indexes.of(indexes)] == sorted(indexes)
 
 
@@ -50,6 +51,19 @@ def test_indexes_join_and_lose_what_a_smaller_job_does_not_have() -> None:
     assert str(Indexes.read("0-3,5-9,12", 7)) == "0-3,5,6"
     assert len(Indexes.read("0-3,5-9", 100)) == 9
     assert str(Indexes.read("0-2,x,7", 10)) == "0-2"
+
+
+@given(st.sets(st.integers(0, 12)), st.sets(st.integers(0, 12)))
+def test_indexes_that_two_sets_share(some: set[int], others: set[int]) -> None:
+    assert Indexes.of(some) & Indexes.of(others) == Indexes.of(some & others)
+
+
+def test_no_set_of_indexes_is_too_large_to_be_compared() -> None:
+    everything = Indexes.read("0-2147483646", 2**31 - 1)
+    assert len(everything & Indexes.of([3])) == 1
+    status = {"completedIndexes": "0-2147483645", "failedIndexes": "2147483646"}
+    large = indexed(status, completions=2**31 - 1, parallelism=1, backoffLimitPerIndex=1, maxFailedIndexes=1)
+    assert STRATEGY.validate_status_update(large, indexed(completions=2**31 - 1, backoffLimitPerIndex=1)) == []
 
 
 @pytest.mark.parametrize(
