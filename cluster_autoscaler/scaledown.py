@@ -67,7 +67,7 @@ def plan_scale_down(
     on_nodes = pods_by_node(pods)
     base = Simulation(rules, nodes, pods)
     group_of = {node.name: state for state in states for node in state.nodes}
-    use = {name: max(base.utilization(name)) for name in group_of if name in {node.name for node in nodes}}
+    use = {node.name: max(base.utilization(node.name)) for node in nodes if node.name in group_of}
     candidates = sorted(
         (node for node in nodes if node.name in use),
         key=lambda node: (unneeded.get(node.name, float("inf")), use[node.name], node.name),
@@ -79,21 +79,19 @@ def plan_scale_down(
         state = group_of[node.name]
         leaving = sum(1 for item in removals if item.group == state.name)
         reason = _keeps(node, state, use[node.name], limits, leaving)
-        moving = pods_to_move(on_nodes.get(node.name, ()), budgets, limits.rules)
         if not reason and any(place == node.name for _, place in moved):
             reason = "it takes the pods of another"
-        if not reason and isinstance(moving, Blocked):
-            reason = str(moving)
-        if not reason and not isinstance(moving, Blocked):
-            gone = {node.name, *(item.node.name for item in removals)}
-            places = _places(rules, nodes, pods, gone, moved, moving)
-            if isinstance(places, Blocked):
-                reason = str(places)
-            else:
-                moved += places
-                removals.append(Removal(node, state.name, moving, use[node.name]))
         if reason:
             blocked[node.name] = reason
+            continue
+        moving = pods_to_move(on_nodes.get(node.name, ()), budgets, limits.rules)
+        gone = {node.name, *(item.node.name for item in removals)}
+        places = moving if isinstance(moving, Blocked) else _places(rules, nodes, pods, gone, moved, moving)
+        if isinstance(places, Blocked):
+            blocked[node.name] = str(places)
+            continue
+        moved += places
+        removals.append(Removal(node, state.name, [pod for pod, _ in places], use[node.name]))
     return ScaleDownPlan(removals, blocked)
 
 

@@ -59,7 +59,7 @@ class Memory:
     """That of its workload's pods: no other autoscaler may have one that selects the same pods."""
 
 
-class Pass:
+class Look:
     """One look at an autoscaler: collects what its status comes to say."""
 
     def __init__(self, autoscaler: HorizontalPodAutoscaler, now: float) -> None:
@@ -115,7 +115,7 @@ class HorizontalPodAutoscalerReconciler:
         if autoscaler is None or autoscaler.metadata.deletionTimestamp is not None:
             self._memories.pop(key, None)
             return DONE
-        look, started = Pass(autoscaler, self._clock.now()), time.monotonic()
+        look, started = Look(autoscaler, self._clock.now()), time.monotonic()
         try:
             await self._scale(look)
         except Unscalable as error:
@@ -126,7 +126,7 @@ class HorizontalPodAutoscalerReconciler:
         await write_status(self._rest, autoscaler, look.status)
         return after(self._period_seconds)
 
-    async def _scale(self, look: Pass) -> None:
+    async def _scale(self, look: Look) -> None:
         """Raises: Unscalable."""
         autoscaler = look.autoscaler
         spec = autoscaler.spec
@@ -153,7 +153,7 @@ class HorizontalPodAutoscalerReconciler:
             memory.history.note_change(current, desired, spec.behavior, self._clock.monotonic())
         look.decided(current, desired, readings, rescaled=desired != current)
 
-    async def _read_scale(self, look: Pass) -> tuple[Scale, str]:
+    async def _read_scale(self, look: Look) -> tuple[Scale, str]:
         autoscaler = look.autoscaler
         try:
             scale, path = await self._scales.read(autoscaler.namespace, autoscaler.spec.scaleTargetRef)
@@ -165,12 +165,12 @@ class HorizontalPodAutoscalerReconciler:
         look.condition(ABLE_TO_SCALE, True, "SucceededGetScale", text)
         return scale, path
 
-    def _failed(self, look: Pass, reason: str, message: str, *, error: str = "internal") -> Unscalable:
+    def _failed(self, look: Look, reason: str, message: str, *, error: str = "internal") -> Unscalable:
         look.error = error if look.error == "none" else look.error
         self._recorder.event(look.autoscaler, "Warning", reason, message)
         return Unscalable(message)
 
-    async def _propose(self, look: Pass, scale: Scale, memory: Memory) -> tuple[int, str, list[MetricStatus]]:
+    async def _propose(self, look: Look, scale: Scale, memory: Memory) -> tuple[int, str, list[MetricStatus]]:
         """Returns the largest of what the metrics propose, the metric that does, and the readings.
 
         Metrics that can't be read count only against shrinking. Raises: Unscalable.
@@ -222,7 +222,7 @@ class HorizontalPodAutoscalerReconciler:
             COMPUTATION_SECONDS.labels(did, error, metric.type).observe(time.monotonic() - started)
         return proposal
 
-    def _workload(self, look: Pass, scale: Scale, memory: Memory) -> Workload:
+    def _workload(self, look: Look, scale: Scale, memory: Memory) -> Workload:
         """Finds the pods. Raises: Unscalable for a scale without a selector, and for pods of several autoscalers."""
         namespace = look.autoscaler.namespace
         if not scale.status.selector:
@@ -262,7 +262,7 @@ class HorizontalPodAutoscalerReconciler:
         )
         return Tolerances(down, up)
 
-    def _limited(self, look: Pass, current: int, proposed: int, history: History) -> int:
+    def _limited(self, look: Look, current: int, proposed: int, history: History) -> int:
         spec = look.autoscaler.spec
         result = limit(
             proposed,
@@ -277,7 +277,7 @@ class HorizontalPodAutoscalerReconciler:
         look.condition(SCALING_LIMITED, result.limited, *result.limit)
         return result.replicas
 
-    async def _rescale(self, look: Pass, scale: Scale, path: str, desired: int, why: str) -> None:
+    async def _rescale(self, look: Look, scale: Scale, path: str, desired: int, why: str) -> None:
         autoscaler, current = look.autoscaler, scale.spec.replicas
         try:
             await self._scales.write(path, scale, desired)
