@@ -52,7 +52,7 @@ def _module_names(package: str) -> Iterator[str]:
 
 
 class Catalogue:
-    """All resources of an API, by path and by kind. Of a kind with several versions, the preferred one comes first.
+    """Holds all resources of an API, by path and by kind. The preferred version of a kind comes before its others.
 
     Kinds without verbs are the bodies of subresources: they have no path of their own, and `by_kind` alone finds them.
     """

@@ -1,4 +1,4 @@
-"""What a cloud does for a cluster: machines, balancers, routes and groups of machines that grow and shrink.
+"""Defines what a cloud gives a cluster: machines, balancers, routes, and groups of machines that grow and shrink.
 
 A provider is one file in `providers/`. It brings the parts that its cloud has; a part that is None is not there, and
 what would use it does not run.

@@ -34,7 +34,7 @@ class DrainFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DrainTimes:
-    """How long, in seconds, pods may take."""
+    """Limits the seconds that pods may take."""
 
     eviction: float
     """For evictions to be allowed."""

@@ -1,4 +1,4 @@
-"""Which pods of a node have to move before it may go, and which keep it from going. Pure."""
+"""Tells pods that have to move before their node may go from those that keep it from going. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SYSTEM_NAMESPACE = "kube-system"
 
 @dataclass(frozen=True, slots=True)
 class DrainRules:
-    """Which pods keep their node, unless their annotation says that they are safe to evict."""
+    """Names the pods that keep their node, unless their annotation says that they are safe to evict."""
 
     local_storage: bool = True
     """Those with an emptyDir on disk, or a folder of the host."""

@@ -1,4 +1,4 @@
-"""What a node group is now: its nodes, those on their way, and what one more would be like. Pure."""
+"""Sums up a node group: its nodes, those on their way, and what one more would be like. Pure."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from scheduler.views import pod as pod_view
 
 
 class Rules:
-    """What the scheduler goes by: its plugins, and the volumes, services and so on that they look at."""
+    """Holds the rules of the scheduler: its plugins, and the volumes, Services and so on that they look at."""
 
     def __init__(self, lister: Lister, specs: Sequence[PluginSpec] | None = None) -> None:
         self.specs = collect_plugins() if specs is None else specs

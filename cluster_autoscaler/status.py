@@ -1,4 +1,4 @@
-"""What the autoscaler tells of itself: the ConfigMap cluster-autoscaler-status, in upstream's form."""
+"""Writes the state of the autoscaler into the ConfigMap cluster-autoscaler-status, in upstream's form."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a look at the cluster has shown."""
+    """Holds the result of a look at the cluster."""
 
     nodes: Sequence[Node]
     states: Sequence[GroupState]

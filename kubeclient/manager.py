@@ -27,7 +27,7 @@ log = logs.logger(__name__)
 
 
 class ManagerOptions(Protocol):
-    """What a manager needs of its daemon's options, which its controllers get as a whole."""
+    """Names the options that a manager needs of its daemon; its controllers get all of them."""
 
     @property
     def kubeconfig(self) -> str: ...

@@ -28,7 +28,7 @@ def main() -> int:
 
 
 class _Parts:
-    """What a scheduler consists of. Raises: FatalError for options that can't be followed."""
+    """Holds the parts of a scheduler. Raises: FatalError for options that can't be followed."""
 
     def __init__(self, options: Options, rest: RestClient, fenced: RestClient) -> None:
         """`fenced` sends writes while this scheduler leads."""

@@ -33,7 +33,7 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class PodSeries:
-    """What a pod showed last, and before that if it was asked then."""
+    """Holds the last answer of a pod, and the one before if there was one."""
 
     name: str
     last: Exposition

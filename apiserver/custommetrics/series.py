@@ -25,7 +25,7 @@ SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
 
 @dataclass(frozen=True)
 class Exposition:
-    """What one pod showed at a time in Unix seconds."""
+    """Holds the series that one pod showed at a time in Unix seconds."""
 
     time: float
     gauges: Mapping[SeriesKey, float]

@@ -1,4 +1,4 @@
-"""What wakes controllers beside the API: changes in the cloud."""
+"""Wakes controllers when something has changed in the cloud."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Balanced:
-    """What the balancer of a Service was last made from."""
+    """Describes what the balancer of a Service was last made from."""
 
     spec: dict[str, Any]
     nodes: tuple[str, ...]

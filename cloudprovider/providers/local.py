@@ -64,7 +64,7 @@ class Group(BaseModel):
 
 
 class Inventory(BaseModel):
-    """What the launcher says of its hosts."""
+    """Describes the launcher's hosts, as it writes them down."""
 
     cluster: str
     """Tells the hosts of this cluster from those of another one on the machine."""

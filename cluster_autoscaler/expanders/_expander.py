@@ -1,4 +1,4 @@
-"""What an expander is: it says which of several ways to help are the best."""
+"""Defines expanders, which say what the best of several ways to help are."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class PodGroup:
 
 
 class PodGroups:
-    """All methods may be repeated. `has_own_cpus(uid)` tells of pods whose containers have CPUs for themselves."""
+    """Every method may be repeated. `has_own_cpus(uid)` tells whether containers of a pod have CPUs for themselves."""
 
     def __init__(
         self,

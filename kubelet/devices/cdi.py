@@ -30,7 +30,7 @@ class CdiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CdiEdits:
-    """What a container gets for its devices."""
+    """Holds what a container gets for its devices."""
 
     env: dict[str, str] = field(default_factory=dict)
     mounts: tuple[MountSpec, ...] = ()

@@ -121,7 +121,7 @@ class Layout:
 
     @property
     def inventory(self) -> Path:
-        """What the local cloud is told of the worker hosts; the folder is watched."""
+        """Tells the local cloud of the worker hosts; the folder is watched."""
         return self.root / "cloud" / "inventory.json"
 
     @property

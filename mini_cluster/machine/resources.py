@@ -1,4 +1,4 @@
-"""What this machine has, as far as every worker host offers it to pods."""
+"""Reads what this machine has, as far as every worker host offers it to pods."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ DEFAULT_NAME = "default-scheduler"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How pods of one `schedulerName` are scheduled."""
+    """Says how pods of one `schedulerName` are scheduled."""
 
     name: str
     specs: Sequence[PluginSpec]
@@ -40,7 +40,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a scheduler works by."""
+    """Holds all that a file, or the defaults, tell a scheduler."""
 
     profiles: Sequence[Profile]
     first_backoff_seconds: float = 1.0

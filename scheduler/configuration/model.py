@@ -63,7 +63,7 @@ class PluginConfig(Model):
 
 
 class KubeSchedulerProfile(Model, protobuf="schedulerName* percentageOfNodesToScore*"):
-    """How pods of one `schedulerName` are scheduled."""
+    """Says how pods of one `schedulerName` are scheduled."""
 
     schedulerName: str | None = None
     """The pods that it is for. A profile that is alone may leave it out: "default-scheduler"."""
@@ -76,7 +76,7 @@ class KubeSchedulerProfile(Model, protobuf="schedulerName* percentageOfNodesToSc
 
 
 class LeaderElectionConfiguration(Model, protobuf="leaderElect*"):
-    """Which of several equal schedulers works: the --leader-elect… flags, which win over this."""
+    """Decides which of several equal schedulers works: the --leader-elect… flags, which win over this."""
 
     leaderElect: bool | None = None
     """False to work without asking."""
@@ -95,7 +95,7 @@ class LeaderElectionConfiguration(Model, protobuf="leaderElect*"):
 
 
 class ClientConnectionConfiguration(Model):
-    """How the API server is reached."""
+    """Says how the API server is reached."""
 
     kubeconfig: str | None = None
     """The file of --kubeconfig, which wins over this."""

@@ -33,7 +33,7 @@ class PodInfo:
 
     @property
     def start(self) -> float:
-        """When it started, in Unix seconds; one that has not started yet comes after all that have."""
+        """Returns when it started, in Unix seconds; one that has not started yet comes after all that have."""
         text = self.pod.status.startTime
         return parse_time(text) if text else inf
 

@@ -1,4 +1,4 @@
-"""What the controller of autoscalers counts, in the names that upstream's dashboards use."""
+"""Counts the work of the controller of autoscalers, in the names that upstream's dashboards use."""
 
 from __future__ import annotations
 

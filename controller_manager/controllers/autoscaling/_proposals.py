@@ -53,7 +53,7 @@ class MetricFailure(Exception):
 
 @dataclass(frozen=True)
 class Workload:
-    """What is scaled: its pods are those that the selector (as text) chooses."""
+    """Describes what is scaled: its pods are those that the selector (as text) chooses."""
 
     namespace: str
     scale: Scale

@@ -52,7 +52,7 @@ class Unscalable(Exception):
 
 @dataclass
 class Memory:
-    """What is remembered of an autoscaler from one look to the next."""
+    """Keeps what an autoscaler needs to know of its looks before."""
 
     history: History = field(default_factory=History)
     selector: Selector | None = None

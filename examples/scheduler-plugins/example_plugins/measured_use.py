@@ -59,7 +59,7 @@ class MeasuredUseArgs(PluginArguments):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a node uses, each as a share of what it has. A node that could not be measured counts as idle."""
+    """Holds the use of a node in shares of what it has. A node that could not be measured counts as idle."""
 
     cpu: float = 0.0
     memory: float = 0.0

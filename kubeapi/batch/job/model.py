@@ -43,7 +43,7 @@ class PodFailurePolicyOnPodConditionsPattern(Model, protobuf="type status"):
 
 
 class PodFailurePolicyRule(Model, protobuf="action onExitCodes onPodConditions"):
-    """What happens when a pod fails in a certain way. A rule has either exit codes or conditions."""
+    """Decides what happens when a pod fails in a certain way. A rule has either exit codes or conditions."""
 
     action: Annotated[str, OneOf(COUNT, FAIL_INDEX, FAIL_JOB, IGNORE)] = ""
     """FailJob ends the whole Job, FailIndex gives up the pod's index, Ignore replaces the pod without counting it, and

@@ -44,13 +44,13 @@ class PodResources(Message):
 
 
 class ListPodResourcesResponse(Message):
-    """All pods that hold resources of the node."""
+    """Lists the pods that hold resources of the node."""
 
     pod_resources: tuple[PodResources, ...] = ()
 
 
 class AllocatableResourcesResponse(Message):
-    """What the node may give to containers, whether they have it or not."""
+    """Lists what the node may give to containers, whether they have it or not."""
 
     devices: tuple[ContainerDevices, ...] = ()
     cpu_ids: tuple[int, ...] = ()

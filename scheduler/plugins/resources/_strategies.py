@@ -29,14 +29,14 @@ class UtilizationShapePoint(Model):
 
 
 class RequestedToCapacityRatioParam(Model):
-    """How utilization is turned into a score."""
+    """Turns utilization into a score."""
 
     shape: list[UtilizationShapePoint] | None = None
     """Corners by ascending utilization; a straight line leads from each to the next."""
 
 
 class ScoringStrategy(Model):
-    """How nodes are compared."""
+    """Compares nodes by their resources."""
 
     type: str = LEAST
     """LeastAllocated, MostAllocated or RequestedToCapacityRatio."""

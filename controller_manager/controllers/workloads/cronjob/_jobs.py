@@ -19,7 +19,7 @@ from kubeapi.core._references import ObjectReference
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What has become of the Jobs that the status lists, and of those that it should list."""
+    """Says what has become of the Jobs that the status lists, and of those that it should list."""
 
     status: CronJobStatus
     """As it should be now. Jobs that are missing are still in it."""

@@ -1,4 +1,4 @@
-"""How long a Job waits after failures before it makes pods again: 10 s, doubled with each failure, at most 10 min."""
+"""Has a Job wait after failures before it makes pods again: 10 s, doubled with each failure, at most 10 min."""
 
 from __future__ import annotations
 

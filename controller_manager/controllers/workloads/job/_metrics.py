@@ -1,4 +1,4 @@
-"""What the Job controller counts, in the names that upstream's dashboards use."""
+"""Counts the work of the Job controller, in the names that upstream's dashboards use."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ MOST_PODS = 500
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the Job ends: `target` is FailureTarget or SuccessCriteriaMet."""
+    """Says how the Job ends: `target` is FailureTarget or SuccessCriteriaMet."""
 
     target: str
     reason: str
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do with pods. `wait_seconds` is when to look again, 0 for never."""
+    """Lists the pods to create and to delete. `wait_seconds` is when to look again, 0 for never."""
 
     create: Sequence[Pod] = ()
     delete: Sequence[Pod] = ()

@@ -1,4 +1,4 @@
-"""What the pods of a Job tell: their index, whether and when they ended, and how often their index failed before."""
+"""Reads from the pods of a Job their index, whether and when they ended, and how often their index failed before."""
 
 from __future__ import annotations
 

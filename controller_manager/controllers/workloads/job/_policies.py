@@ -1,4 +1,4 @@
-"""What a Job's rules say: about a pod that failed, and about indexes that succeeded."""
+"""Applies the rules of a Job to a pod that failed, and to indexes that succeeded."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from kubeapi.core.pod.status import ContainerStatus
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the failure of a pod means. `action` is that of the rule that matched, "" without one; `message` says why
-    the Job fails."""
+    """Says what the failure of a pod means.
+
+    `action` is that of the rule that matched, "" without one; `message` says why the Job fails.
+    """
 
     action: str = ""
     message: str = ""
