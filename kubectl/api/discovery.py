@@ -138,11 +138,14 @@ def _types_of(group: Dict) -> Iterator[ResourceType]:
                 singular=item.get("singularResource") or item["responseKind"]["kind"].lower(),
                 kind=item["responseKind"]["kind"],
                 namespaced=item["scope"] == "Namespaced",
-                verbs=tuple(item.get("verbs", ())),
-                short_names=tuple(item.get("shortNames") or ()),
-                categories=tuple(item.get("categories") or ()),
+                **_words(item),
                 subresources=tuple(sub["subresource"] for sub in item.get("subresources") or ()),
             )
+
+
+def _words(item: Dict) -> dict[str, tuple[str, ...]]:
+    fields = {"verbs": "verbs", "short_names": "shortNames", "categories": "categories"}
+    return {name: tuple(item.get(field) or ()) for name, field in fields.items()}
 
 
 def _group_versions(answer: Dict) -> list[str]:
@@ -164,9 +167,7 @@ def _listed_types(group_version: str, items: list[Dict]) -> list[ResourceType]:
             singular=item.get("singularName") or item["kind"].lower(),
             kind=item["kind"],
             namespaced=item["namespaced"],
-            verbs=tuple(item.get("verbs", ())),
-            short_names=tuple(item.get("shortNames") or ()),
-            categories=tuple(item.get("categories") or ()),
+            **_words(item),
             subresources=tuple(
                 sub["name"].partition("/")[2] for sub in items if sub["name"].startswith(f"{item['name']}/")
             ),

@@ -15,11 +15,13 @@ from kubectl.input.pods import selector_text
 def describe_template(template: Dict) -> str:
     """The pod template part of a workload's description."""
     writer = TextWriter()
-    template_lines(writer, template)
+    pod_template(writer, template)
     return writer.text()
 
 
-def template_lines(writer: TextWriter, template: Dict) -> None:
+def pod_template(writer: TextWriter, template: Dict) -> None:
+    """Writes the pod template of a workload, below its heading."""
+    writer.heading("Pod Template")
     meta, spec = template.get("metadata") or {}, template["spec"]
     writer.labels("Labels", meta.get("labels"), 1)
     if meta.get("annotations"):

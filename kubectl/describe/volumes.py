@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubeapi.core.persistentvolumeclaim.model import CLASS_ANNOTATION
 from kubeapi.core.persistentvolumeclaim.resource import short_access_modes
 from kubectl.api.client import Dict
-from kubectl.describe.volumesources import PERSISTENT, PROJECTED, SOURCES
+from kubectl.describe.volumesources import PERSISTENT, PROJECTED, SOURCES, UNSET
 from kubectl.describe.writer import TextWriter
 from kubectl.output.ages import age
 
@@ -91,12 +91,13 @@ def finalizers(writer: TextWriter, meta: Dict) -> None:
 def _fields(writer: TextWriter, source: Dict, fields: str, reference: str = "") -> None:
     """Writes the fields that a text of `volumesources` names; `reference` is the type of a reference to a Secret."""
     for field in filter(None, fields.split(", ")):
-        label, _, name = field.partition("=")
+        label, _, name = field.rpartition("=")
         path, _, default = name.partition(":")
         value: object = source
         for part in path.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        writer.field(label, default if value is None else _text(value, reference), 2)
+        label = label or ("FSType" if path == "fsType" else path[:1].upper() + path[1:])
+        writer.field(label, (default or UNSET.get(path, "")) if value is None else _text(value, reference), 2)
 
 
 def _text(value: object, reference: str) -> object:

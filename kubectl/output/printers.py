@@ -90,11 +90,16 @@ def _argument(argument: str, form: str) -> str:
     return argument
 
 
-def _jsonpath(source: str, *, as_json: bool) -> Printer:
+def parsed(source: str, refusal: str) -> Template:
+    """Raises: UsageError with what is wrong behind `refusal`."""
     try:
-        template = Template(source)
+        return Template(source)
     except JSONPathError as error:
-        raise UsageError(f"error parsing jsonpath {source}, {error}") from error
+        raise UsageError(f"{refusal}{error}") from error
+
+
+def _jsonpath(source: str, *, as_json: bool) -> Printer:
+    template = parsed(source, f"error parsing jsonpath {source}, ")
 
     def render(obj: Dict) -> str:
         try:
@@ -106,7 +111,10 @@ def _jsonpath(source: str, *, as_json: bool) -> Printer:
 
 
 def _custom_columns(spec: str, *, from_file: bool, headers: bool) -> Printer:
-    columns = [(header, _column(path)) for header, path in (_file_pairs(spec) if from_file else _pairs(spec))]
+    columns = [
+        (header, parsed(relaxed(path), f"error parsing custom-columns path {path}: "))
+        for header, path in (_file_pairs(spec) if from_file else _pairs(spec))
+    ]
 
     def render(obj: Dict) -> str:
         rows = []
@@ -131,13 +139,6 @@ def _file_pairs(text: str) -> list[tuple[str, str]]:
     if len(lines) < 2 or len(lines[0]) != len(lines[1]):
         raise UsageError("number of headers and field specifiers must match: a line of names, and a line of paths")
     return list(zip(*lines, strict=True))
-
-
-def _column(path: str) -> Template:
-    try:
-        return Template(relaxed(path))
-    except JSONPathError as error:
-        raise UsageError(f"error parsing custom-columns path {path}: {error}") from error
 
 
 def go_text(value: Any) -> str:

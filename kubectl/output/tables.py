@@ -8,8 +8,8 @@ from typing import Any
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType
 from kubectl.invocation.command import UsageError
-from kubectl.output.jsonpath import JSONPathError, Template, relaxed
-from kubectl.output.printers import cell_text, table
+from kubectl.output.jsonpath import relaxed
+from kubectl.output.printers import cell_text, parsed, table
 
 
 class TableText:
@@ -61,11 +61,8 @@ def sorted_by(rows: list[Dict], objects: list[Dict], path: str) -> list[Dict]:
 
     Raises: UsageError for a malformed path, or one that no object has.
     """
-    try:
-        template = Template(relaxed(path))
-        keys = [template.find(obj) for obj in objects]
-    except JSONPathError as error:
-        raise UsageError(f"error parsing --sort-by: {error}") from error
+    template = parsed(relaxed(path), "error parsing --sort-by: ")
+    keys = [template.find(obj) for obj in objects]
     if rows and not any(keys):
         raise UsageError(f'couldn\'t find any field with path "{relaxed(path)}" in the list of objects')
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from apimachinery.errors import StatusError
@@ -11,9 +12,20 @@ from kubectl.changes.waiting import TimedOut, wait_until
 from kubectl.input.pods import containers
 from kubectl.input.targets import Target
 from kubectl.invocation.command import CommandContext, UsageError
+from kubectl.invocation.flags import add_bool
 
 NO_TERMINAL = "Unable to use a TTY - input is not a terminal or the right kind of file"
 PROMPT = "If you don't see a command prompt, try pressing enter."
+
+
+def add_session_flags(parser: argparse.ArgumentParser, *, new: bool) -> None:
+    """Adds -i, -t and -q; `new`: of a container that the verb makes, to which it need not attach."""
+    stdin = "keep standard input open, and attach" if new else "pass standard input to the container"
+    parser.add_argument("-i", "--stdin", action="store_true", help=stdin)
+    parser.add_argument("-t", "--tty", action="store_true", help="with a terminal")
+    add_bool(parser, "-q", "--quiet", default=False, help="no words around the session")
+    if new:
+        add_bool(parser, "--attach", default=None, help="attach once the container runs; the default with -i")
 
 
 def attach(context: CommandContext, pod: Dict, name: str, *, stdin: bool, tty: bool, quiet: bool) -> None:

@@ -19,7 +19,7 @@ from apimachinery.errors import StatusError
 from kubectl.api.client import Unreachable
 from kubectl.invocation.command import CommandContext
 from kubectl.remote.listening import PortPair
-from kubectl.remote.remotecommand import open_socket
+from kubectl.remote.remotecommand import frames, open_socket
 
 PROTOCOLS = [Subprotocol("v4.channel.k8s.io"), Subprotocol("portforward.k8s.io")]
 DATA, ERROR = 0, 1
@@ -80,10 +80,7 @@ def _receive(connection: socket.socket, remote: ClientConnection) -> str:
     named_ports: set[int] = set()  # channels whose first frame, the port, has come
     problem = b""
     with contextlib.suppress(ConnectionClosed):
-        for frame in remote:
-            if isinstance(frame, str) or not frame:
-                continue
-            channel, data = frame[0], frame[1:]
+        for channel, data in frames(remote):
             if channel not in named_ports:
                 named_ports.add(channel)
             elif channel == ERROR:

@@ -140,6 +140,13 @@ def open_socket(
         raise Unreachable(f"Unable to connect to the server: {error}") from error
 
 
+def frames(socket: ClientConnection) -> Iterator[tuple[int, bytes]]:
+    """Yields what comes on each channel. Raises: ConnectionClosed where the other side breaks off."""
+    for frame in socket:
+        if frame and not isinstance(frame, str):
+            yield frame[0], frame[1:]
+
+
 def _refusal(error: InvalidStatus) -> Exception:
     body = error.response.body or b""
     try:
@@ -170,10 +177,7 @@ def _receive(
     """Copies output until the server closes, and returns the final Status, if there was one."""
     status: Dict | None = None
     try:
-        for frame in socket:
-            if isinstance(frame, str) or not frame:
-                continue
-            channel, data = frame[0], frame[1:]
+        for channel, data in frames(socket):
             if channel == ERROR:
                 status = json.loads(data) if data else status
             elif channel == STDOUT and data:

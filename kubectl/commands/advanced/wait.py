@@ -12,8 +12,8 @@ from kubectl.input import candidates
 from kubectl.input.targets import Target, add_targets, parse_targets, select
 from kubectl.invocation.command import Command, CommandContext, Failures, UsageError
 from kubectl.invocation.flags import add_output, duration
-from kubectl.output.jsonpath import JSONPathError, Template, relaxed, text_of
-from kubectl.output.printers import printer_of
+from kubectl.output.jsonpath import relaxed, text_of
+from kubectl.output.printers import parsed, printer_of
 
 Test = Callable[[Dict | None], bool]
 
@@ -112,10 +112,7 @@ def _jsonpath(text: str) -> Test:
         raise UsageError(
             "jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3"
         )
-    try:
-        template = Template(relaxed(path))
-    except JSONPathError as error:
-        raise UsageError(f"error parsing jsonpath {path}: {error}") from error
+    template = parsed(relaxed(path), f"error parsing jsonpath {path}: ")
 
     def test(obj: Dict | None) -> bool:
         values = template.find(obj) if obj is not None else []

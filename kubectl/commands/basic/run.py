@@ -13,7 +13,7 @@ from kubectl.input.pods import add_running_timeout
 from kubectl.input.targets import Target
 from kubectl.invocation.command import Command, CommandContext, ExitCode, UsageError, refuse
 from kubectl.invocation.flags import add_bool, duration
-from kubectl.remote.attaching import attach_when_running, wait_for_end
+from kubectl.remote.attaching import add_session_flags, attach_when_running, wait_for_end
 
 _SEE = "\nSee 'mini-kubectl run -h' for help and examples"
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
@@ -32,12 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--restart", default="Always", metavar="Always|OnFailure|Never", help="default: Always")
     parser.add_argument("--image-pull-policy", default="", metavar="Always|IfNotPresent|Never")
     add_bool(parser, "--privileged", default=False, help="a privileged container")
-    parser.add_argument("-i", "--stdin", action="store_true", help="keep standard input open, and attach to the pod")
-    parser.add_argument("-t", "--tty", action="store_true", help="give the container a terminal")
-    add_bool(parser, "--attach", default=None, help="attach once the pod runs; the default with -i")
+    add_session_flags(parser, new=True)
     add_bool(parser, "--rm", default=False, help="delete the pod after the session")
     add_bool(parser, "--leave-stdin-open", default=False, help="standard input stays open after the first session")
-    add_bool(parser, "-q", "--quiet", default=False, help="no words around the session")
     parser.add_argument("--grace-period", type=int, default=-1, metavar="SECONDS", help="for --rm")
     parser.add_argument("--timeout", type=duration, default=0, metavar="TIME", help="for --rm: how long to wait")
     add_running_timeout(parser)

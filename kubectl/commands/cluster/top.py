@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from itertools import chain
 from math import ceil
 from typing import Any, NamedTuple
 
 from apimachinery.quantity import parse_quantity
 from apimachinery.times import human_duration, parse_time
 from kubectl.api.client import Dict
-from kubectl.api.discovery import ResourceType
 from kubectl.input import candidates
 from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError
 from kubectl.invocation.flags import add_all_namespaces, add_bool, add_selector
@@ -111,26 +111,18 @@ def _nodes(context: CommandContext, args: argparse.Namespace) -> None:
     measured = [([item["metadata"]["name"]], usage_of(item.get("usage") or {})) for item in metrics]
     for (name,), usage in sorted(measured, key=_order(args)):
         available = usage_of(nodes.pop(name, {}).get("status", {}).get(field) or {})
-        cpu, memory = usage.cells
-        shares = [
-            _percent(usage.cpu_millis, available.cpu_millis),
-            _percent(usage.memory_bytes, available.memory_bytes),
-        ]
-        rows.append([name, cpu, shares[0], memory, shares[1]])
+        cells = zip(usage.cells, map(_percent, usage, available), strict=True)
+        rows.append([name, *chain.from_iterable(cells)])
     rows += [[name, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN] for name in sorted(nodes)]
     _write(context, args, ["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"], rows)
 
 
 def _existing_nodes(context: CommandContext, args: argparse.Namespace) -> Dict:
-    kind = _core(context, "nodes")
+    kind = context.discovery.by_kind("v1", "Node")
     if args.names:
         return {args.names[0]: context.api.request("GET", kind.path("", args.names[0]))}
     items = context.api.list(kind.path(), {"labelSelector": args.selector})["items"]
     return {node["metadata"]["name"]: node for node in items}
-
-
-def _core(context: CommandContext, plural: str) -> ResourceType:
-    return context.discovery.by_kind("v1", {"nodes": "Node", "pods": "Pod"}[plural])
 
 
 def _percent(used: int, of: int) -> str:
@@ -163,7 +155,7 @@ def _pods(context: CommandContext, args: argparse.Namespace) -> None:
 
 def _explain_absence(context: CommandContext, args: argparse.Namespace) -> None:
     """Says that there are no pods. Raises: UsageError where there are some that nobody has measured."""
-    path = _core(context, "pods").path("" if args.all_namespaces else context.namespace)
+    path = context.discovery.by_kind("v1", "Pod").path("" if args.all_namespaces else context.namespace)
     params = {"labelSelector": args.selector, "fieldSelector": args.field_selector}
     pods = context.api.list(path, params)["items"]
     if not pods:

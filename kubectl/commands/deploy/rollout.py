@@ -95,7 +95,7 @@ def _history(context: CommandContext, args: argparse.Namespace, target: Target, 
             context.out.write(printer_of(args)(chosen))
             return
         context.print(f"{target.display} with revision #{args.revision}")
-        context.out.write("Pod Template:\n" + describe_template(template_of(chosen)))
+        context.out.write(describe_template(template_of(chosen)))
         return
     context.print(f"{target.display} ")
     if not history:
@@ -136,7 +136,7 @@ def _undo(context: CommandContext, args: argparse.Namespace, target: Target, obj
         report(target.display, obj, done)
         return
     if args.dry_run == "client":
-        report(target.display, obj, "Pod Template:\n" + describe_template(template).rstrip("\n") + "\n")
+        report(target.display, obj, describe_template(template))
         return
     patch = [{"op": "replace", "path": "/spec/template", "value": template}]
     result = context.api.patch(target.path, patch, JSON_PATCH, dry_run_params(args.dry_run))

@@ -7,16 +7,13 @@ import argparse
 from kubectl.input import candidates
 from kubectl.input.pods import add_running_timeout, choose_container, find_pods, refuse_ended
 from kubectl.invocation.command import Command, CommandContext, UsageError
-from kubectl.invocation.flags import add_bool
-from kubectl.remote.attaching import attach
+from kubectl.remote.attaching import add_session_flags, attach
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="POD", help="POD or TYPE/NAME")
     parser.add_argument("-c", "--container", default="", help="this container")
-    parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input to the container")
-    parser.add_argument("-t", "--tty", action="store_true", help="standard input is a terminal")
-    add_bool(parser, "-q", "--quiet", default=False, help="only print what the container prints")
+    add_session_flags(parser, new=False)
     add_running_timeout(parser)
 
 

@@ -17,7 +17,7 @@ from kubectl.input.targets import Target, add_targets, select
 from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError, refuse
 from kubectl.invocation.flags import add_bool
 from kubectl.invocation.parser import Parser, boolean
-from kubectl.remote.attaching import attach_when_running
+from kubectl.remote.attaching import add_session_flags, attach_when_running
 from kubectl.remote.debugging import PROFILES, KeptParts, node_pod, pod_copy, with_security
 
 LEGACY = (
@@ -37,10 +37,7 @@ def configure(parser: Parser) -> None:
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
     parser.add_argument("--image-pull-policy", default="", metavar="Always|IfNotPresent|Never")
     add_bool(parser, "--arguments-only", default=False, help="what is behind -- are arguments, not the command")
-    parser.add_argument("-i", "--stdin", action="store_true", help="keep standard input open, and attach")
-    parser.add_argument("-t", "--tty", action="store_true", help="give the container a terminal")
-    add_bool(parser, "--attach", default=None, help="attach once the container runs; the default with -i")
-    add_bool(parser, "-q", "--quiet", default=False, help="no words around the session")
+    add_session_flags(parser, new=True)
     add_copy = partial(parser.add_argument, section="With a copy of the pod")
     add_copy("--copy-to", default="", metavar="NAME", help="make a copy of this name and leave the pod alone")
     add_copy("--set-image", default="", metavar="NAME=IMAGE,...", help="other images; * is every container")

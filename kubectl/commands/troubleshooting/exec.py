@@ -8,17 +8,14 @@ import sys
 from kubectl.input import candidates
 from kubectl.input.pods import add_running_timeout, choose_container, find_pods, refuse_ended
 from kubectl.invocation.command import Command, CommandContext, UsageError
-from kubectl.invocation.flags import add_bool
-from kubectl.remote.attaching import NO_TERMINAL
+from kubectl.remote.attaching import NO_TERMINAL, add_session_flags
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", default="", metavar="POD", help="POD or TYPE/NAME")
     parser.add_argument("command_words", nargs="*", metavar="COMMAND", help="what to run, behind --")
     parser.add_argument("-c", "--container", default="", help="this container")
-    parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input to the command")
-    parser.add_argument("-t", "--tty", action="store_true", help="give the command a terminal")
-    add_bool(parser, "-q", "--quiet", default=False, help="only print what the command prints")
+    add_session_flags(parser, new=False)
     add_running_timeout(parser)
     parser.set_defaults(words=[])
 

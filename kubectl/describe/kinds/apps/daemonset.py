@@ -6,7 +6,7 @@ from apimachinery.columns import label_text
 from kubectl.api.client import Dict
 from kubectl.describe.kinds.apps._podcounts import write_pod_counts
 from kubectl.describe.section import DescribeSection, conditions
-from kubectl.describe.template import template_lines
+from kubectl.describe.template import pod_template
 from kubectl.describe.writer import TextWriter
 from kubectl.input.pods import selector_text
 from kubectl.invocation.command import CommandContext
@@ -30,8 +30,7 @@ def write_daemonset(context: CommandContext, writer: TextWriter, obj: Dict) -> N
     for title, name in _COUNTS.items():
         writer.field(title, str(status.get(name, 0)))
     write_pod_counts(context, writer, meta, selector)
-    writer.heading("Pod Template")
-    template_lines(writer, spec["template"])
+    pod_template(writer, spec["template"])
     conditions(writer, obj)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection, conditions
-from kubectl.describe.template import template_lines
+from kubectl.describe.template import pod_template
 from kubectl.describe.writer import TextWriter, when
 from kubectl.input.pods import selector_text
 from kubectl.input.revisions import REVISION, revisions
@@ -27,8 +27,7 @@ def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     if rolling := strategy.get("rollingUpdate"):
         text = f"{rolling.get('maxUnavailable')} max unavailable, {rolling.get('maxSurge')} max surge"
         writer.field("RollingUpdateStrategy", text)
-    writer.heading("Pod Template")
-    template_lines(writer, spec["template"])
+    pod_template(writer, spec["template"])
     conditions(writer, obj)
     old, new = _replicasets(context, obj)
     if old or new:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubectl.api.client import Dict
 from kubectl.describe.kinds.apps._podcounts import write_pod_counts
 from kubectl.describe.section import DescribeSection, conditions, controlled_by
-from kubectl.describe.template import template_lines
+from kubectl.describe.template import pod_template
 from kubectl.describe.writer import TextWriter
 from kubectl.input.pods import selector_text
 from kubectl.invocation.command import CommandContext
@@ -21,8 +21,7 @@ def write_replicaset(context: CommandContext, writer: TextWriter, obj: Dict) -> 
     controlled_by(writer, obj)
     writer.field("Replicas", f"{status.get('replicas', 0)} current / {spec.get('replicas', 1)} desired")
     write_pod_counts(context, writer, meta, selector)
-    writer.heading("Pod Template")
-    template_lines(writer, spec["template"])
+    pod_template(writer, spec["template"])
     conditions(writer, obj)
 
 

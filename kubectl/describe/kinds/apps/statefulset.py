@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubectl.api.client import Dict
 from kubectl.describe.kinds.apps._podcounts import write_pod_counts
 from kubectl.describe.section import DescribeSection, conditions
-from kubectl.describe.template import template_lines
+from kubectl.describe.template import pod_template
 from kubectl.describe.writer import TextWriter, when
 from kubectl.input.pods import selector_text
 from kubectl.invocation.command import CommandContext
@@ -26,8 +26,7 @@ def write_statefulset(context: CommandContext, writer: TextWriter, obj: Dict) ->
         if name in rolling:
             writer.field(title, rolling[name], 1)
     write_pod_counts(context, writer, meta, selector)
-    writer.heading("Pod Template")
-    template_lines(writer, spec["template"])
+    pod_template(writer, spec["template"])
     _claims(writer, spec.get("volumeClaimTemplates") or [])
     conditions(writer, obj)
 

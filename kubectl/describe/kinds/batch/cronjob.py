@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
-from kubectl.describe.template import template_lines
+from kubectl.describe.template import pod_template
 from kubectl.describe.writer import TextWriter, when
 from kubectl.input.pods import selector_text
 from kubectl.invocation.command import CommandContext
@@ -28,8 +28,7 @@ def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     writer.field("Completions", job.get("completions", _UNSET))
     if "activeDeadlineSeconds" in job:
         writer.field("Active Deadline Seconds", f"{job['activeDeadlineSeconds']}s")
-    writer.heading("Pod Template")
-    template_lines(writer, job["template"])
+    pod_template(writer, job["template"])
     writer.field("Last Schedule Time", when(status.get("lastScheduleTime")))
     writer.field("Active Jobs", ", ".join(ref["name"] for ref in status.get("active") or ()) or None)
 

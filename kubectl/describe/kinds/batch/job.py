@@ -5,7 +5,7 @@ from __future__ import annotations
 from apimachinery.times import human_duration, parse_time
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection, controlled_by
-from kubectl.describe.template import template_lines
+from kubectl.describe.template import pod_template
 from kubectl.describe.writer import TextWriter, when
 from kubectl.input.pods import selector_text
 from kubectl.invocation.command import CommandContext
@@ -38,8 +38,7 @@ def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     writer.field("Pods Statuses", counts)
     if spec.get("completionMode") == "Indexed":
         writer.field("Completed Indexes", _shortened(status.get("completedIndexes", "")) or None)
-    writer.heading("Pod Template")
-    template_lines(writer, spec["template"])
+    pod_template(writer, spec["template"])
 
 
 def _times(writer: TextWriter, spec: Dict, status: Dict) -> None:

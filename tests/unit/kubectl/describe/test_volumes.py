@@ -31,7 +31,7 @@ def test_the_fields_that_are_described_exist(model: type[Volume] | type[Persiste
         source = field.type.model
         table = {**SOURCES, **PERSISTENT} if model is PersistentVolumeSource else SOURCES
         if source is not None:
-            paths = [text.partition("=")[2].partition(":")[0] for text in table[kind][1].split(", ") if text]
+            paths = [text.rpartition("=")[2].partition(":")[0] for text in table[kind][1].split(", ") if text]
             assert {path.partition(".")[0] for path in paths} <= set(fields_of(source)), kind
 
 
