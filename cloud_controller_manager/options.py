@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from cloudprovider.interface import Provider
 from componentbase.flags import Serving, add_bool, base_parser, fill
 from kubeclient.controller import ControllerSpec
 from kubeclient.leader import Election
-from kubeclient.manager import add_controller_flags, worker_counts
+from kubeclient.manager import ManagerOptions, add_controller_flags, worker_counts
 
 NAME = "cloud-controller-manager"
 CONTROLLERS = "cloud_controller_manager.controllers"
@@ -19,18 +19,9 @@ SECURE_PORT = 10258
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    kubeconfig: str
-    serving: Serving
-    election: Election
-    controllers: list[str]
-    workers: Mapping[str, int]
-    """Controller -> the number of keys it reconciles at once."""
-    use_service_account_credentials: bool
+class Options(ManagerOptions):
     configure_cloud_routes: bool
     provider: Provider
-    log_file: str
-    verbosity: int
 
 
 def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -> Options:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloudprovider.flags import add_cloud_flags, provider_of
@@ -12,18 +12,16 @@ from cluster_autoscaler.drainability import DrainRules
 from cluster_autoscaler.expanders._expander import Expander, expanders
 from componentbase.flags import Serving, add_bool, add_duration, base_parser, fill, parse_list
 from kubeclient.leader import Election
+from kubeclient.manager import ManagerOptions
 
 NAME = "cluster-autoscaler"
 SECURE_PORT = 8085
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(ManagerOptions):
     """Durations in seconds."""
 
-    kubeconfig: str
-    serving: Serving
-    election: Election
     provider: Provider
     expander: Sequence[Expander]
     scan_interval: float
@@ -42,11 +40,6 @@ class Options:
     max_pod_eviction_time: float
     namespace: str
     status_config_map_name: str
-    workers: Mapping[str, int]
-    log_file: str
-    verbosity: int
-    controllers: list[str]
-    use_service_account_credentials: bool = False
 
 
 def parse(argv: list[str] | None = None) -> Options:

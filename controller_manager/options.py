@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from componentbase.flags import Serving, add_duration, base_parser, fill
 from kubeclient.controller import ControllerSpec
 from kubeclient.leader import Election
-from kubeclient.manager import add_controller_flags, worker_counts
+from kubeclient.manager import ManagerOptions, add_controller_flags, worker_counts
 
 NAME = "kube-controller-manager"
 CONTROLLERS = "controller_manager.controllers"
@@ -18,16 +18,11 @@ SECURE_PORT = 10257
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    kubeconfig: str
-    serving: Serving
-    election: Election
-    controllers: list[str]
-    workers: Mapping[str, int]
-    """Controller -> the number of keys it reconciles at once."""
+class Options(ManagerOptions):
+    """Durations in seconds."""
+
     root_ca_file: str
     service_account_private_key_file: str
-    use_service_account_credentials: bool
     legacy_service_account_token_clean_up_period: float
     cluster_signing_cert_file: str
     cluster_signing_key_file: str
@@ -47,8 +42,6 @@ class Options:
     horizontal_pod_autoscaler_tolerance: float
     horizontal_pod_autoscaler_cpu_initialization_period: float
     horizontal_pod_autoscaler_initial_readiness_delay: float
-    log_file: str
-    verbosity: int
 
 
 def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -> Options:

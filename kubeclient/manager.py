@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from apimachinery.catalogue import CatalogueError, collect
 from componentbase import logs
@@ -26,21 +27,19 @@ ACCOUNT_NAMESPACE = "kube-system"
 log = logs.logger(__name__)
 
 
-class ManagerOptions(Protocol):
-    """Names the options that a manager needs of its daemon; its controllers get all of them."""
+@dataclass(frozen=True, slots=True)
+class ManagerOptions:
+    """Base of the options of daemons made of controllers, which get all of them."""
 
-    @property
-    def kubeconfig(self) -> str: ...
-    @property
-    def serving(self) -> Serving: ...
-    @property
-    def election(self) -> Election: ...
-    @property
-    def controllers(self) -> list[str]: ...
-    @property
-    def workers(self) -> Mapping[str, int]: ...
-    @property
-    def use_service_account_credentials(self) -> bool: ...
+    kubeconfig: str
+    serving: Serving
+    election: Election
+    controllers: list[str]
+    workers: Mapping[str, int]
+    """Controller -> the number of keys it reconciles at once."""
+    use_service_account_credentials: bool
+    log_file: str
+    verbosity: int
 
 
 def collect_controllers(package: str) -> dict[str, ControllerSpec[Any]]:
