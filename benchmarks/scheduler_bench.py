@@ -6,6 +6,7 @@ second that it demands of kube-scheduler, bindings included. Each pod is decoded
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
 import time
@@ -99,24 +100,24 @@ def filled(case: Case) -> World:
     return world
 
 
-def decide(world: World, item: Pod) -> None:
+async def decide(world: World, item: Pod) -> None:
     """Places the pod, or does what PostFilter does for it."""
     cycle = world.cycle(item)
     outcome = world.placement.choose(cycle)
     if isinstance(outcome, Unfit):
-        world.cache.nominations.put(item, world.framework.run_post_filter(cycle, outcome).nominated or "")
+        world.cache.nominations.put(item, (await world.framework.run_post_filter(cycle, outcome)).nominated or "")
     else:
         world.cache.assume(item, cycle.shape, outcome.node, cycle.storage)
 
 
-def main() -> None:
+async def main() -> None:
     for name in sys.argv[1:] or CASES:
         case = CASES[name]
         world = filled(case)
         pods = [case.pods(index) for index in range(case.count)]
         started = time.perf_counter()
         for item in pods:
-            decide(world, item)
+            await decide(world, item)
         seconds = time.perf_counter() - started
         demanded = f"  (upstream demands {case.demanded})" if case.demanded else ""
         print(
@@ -125,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

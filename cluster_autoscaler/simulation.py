@@ -13,10 +13,10 @@ from apimachinery.meta import Object
 from apimachinery.model import from_dict, to_dict
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
+from scheduler.core.extension_points import Framework
 from scheduler.core.placement import Placement
 from scheduler.framework import (
     Cycle,
-    Framework,
     Handle,
     Lister,
     PluginSpec,

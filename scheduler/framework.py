@@ -1,4 +1,4 @@
-"""Defines the extension points of scheduling, and runs the plugins that sit in them.
+"""Defines the extension points of scheduling, and what plugins get to work with.
 
 A plugin subclasses `Plugin` and overrides the points it needs; `PLUGIN = PluginSpec(...)` in its file in `plugins/` is
 all that makes it part of the scheduler. Filter and Score work on whole columns of the node table: a mask or an array
@@ -6,13 +6,13 @@ for all rows asked for, never one node at a time.
 
 Order of the points for a pod: PreEnqueue, QueueSort | PreFilter, Filter, (PostFilter when nothing fits), PreScore,
 Score, NormalizeScore, Reserve, Permit | PreBind, Bind, PostBind. Those before the second bar run at once, without
-awaiting; the rest run while the next pods are scheduled.
+awaiting, unless a PostFilter has to ask others; the rest run while the next pods are scheduled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -24,12 +24,13 @@ from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model
 from kubeclient.rest import RestClient
-from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.events import Change, ClusterEvent
 from scheduler.state.cache import SchedulerCache
 from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import IntArray, Shape, UndeclaredField
 from scheduler.state.storage import pod_storage
 from scheduler.state.table import BoolArray, NodeTable, Rows
+from scheduler.state.victims import Preemption
 from scheduler.state.waiting import WaitingPods
 from scheduler.views.pod import Pod
 
@@ -155,7 +156,7 @@ class Cycle:
     Local plugins get no `pod` at these points and at Filter and Score, as they answer for all pods of the shape.
     """
 
-    __slots__ = ("filters", "pod", "shape", "state", "storage", "uid")
+    __slots__ = ("filters", "pod", "reviewers", "shape", "state", "storage", "uid")
 
     def __init__(self, pod: Pod, shape: Shape) -> None:
         self.pod, self.shape = pod, shape
@@ -163,6 +164,8 @@ class Cycle:
         self.uid = pod_id(pod)
         self.filters: list[Plugin] = []
         """The plugins whose Filter has a say about this pod, once PreFilter has run."""
+        self.reviewers: list[Plugin] = []
+        """The plugins that PostFilter has to ask about victims."""
         self.state: dict[str, Any] = {}
 
 
@@ -187,14 +190,17 @@ class Plugin:
     the next pod of this shape and corrected for rows that changed; PreFilter and PreScore run once for all of them.
 
     `counts_pods` says that Filter looks at the pods on nodes. Where it does not, preemption is no help.
+
+    `supposes` says that Filter can tell what would be if pods came and went. Preemption does not ask one that can't.
     """
 
     local = True
     counts_pods = True
+    supposes = True
 
     def __init__(self, name: str, handle: Handle) -> None:
         self.name, self.handle = name, handle
-        self.filters, self.normalizes = _overrides(self, "filter"), _overrides(self, "normalize")
+        self.filters, self.normalizes = extends(type(self), "filter"), extends(type(self), "normalize")
 
     @property
     def table(self) -> NodeTable:
@@ -239,9 +245,19 @@ class Plugin:
         """Tells which of these rows, which `filter` refused, it might let pass if pods there were gone."""
         return np.full(len(rows), self.counts_pods)
 
-    def post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult | None:
-        """Tries to make room when nothing fits. The first plugin that names a node is the last that is asked."""
+    async def post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult | None:
+        """Tries to make room when nothing fits. The first plugin that names a node is the last that is asked.
+
+        It may await only to ask `cycle.reviewers`.
+        """
         return None
+
+    async def review_victims(self, cycle: Cycle, candidates: Sequence[Preemption]) -> Sequence[Preemption] | Rejected:
+        """Returns the candidates that are left, with the victims that are to go; rejected, no pod goes.
+
+        The scheduler waits for it. What it returns is true of the cache as it is by then.
+        """
+        return candidates
 
     # which of them is best
 
@@ -337,152 +353,6 @@ def unfit_node(plugin: str, reason: str) -> Unfit:
 def extends(plugin: type[Plugin], method: str) -> bool:
     """Tells whether plugins of this class take part in the extension point of the method."""
     return getattr(plugin, method) is not getattr(Plugin, method)
-
-
-def _overrides(plugin: Plugin, method: str) -> bool:
-    return extends(type(plugin), method)
-
-
-class Framework:
-    """Holds all plugins, by extension point, in order."""
-
-    def __init__(
-        self, specs: Iterable[PluginSpec], handle: Handle, points: Mapping[str, Sequence[str]] | None = None
-    ) -> None:
-        """`points` names the plugins that run at an extension point, in order; at one it lacks, all run.
-
-        Raises: ValueError unless exactly one plugin sorts the queue and at least one binds.
-        """
-        self.specs = {spec.name: spec for spec in sorted(specs, key=lambda item: (item.order, item.name))}
-        arguments = {name: spec.args for name, spec in self.specs.items() if spec.args is not None}
-        handle = replace(handle, arguments=arguments)
-        self.plugins = {name: spec.factory(name, handle) for name, spec in self.specs.items()}
-        self._points = points or {}
-        self.pre_enqueue = self._at("pre_enqueue")
-        self.consults = self._at("consult")
-        self._set_filters()
-        self.post_filter = self._at("post_filter")
-        self.pre_score = frozenset(plugin.name for plugin in self._at("pre_score"))
-        self.score = [plugin for plugin in self._at("score") if self.specs[plugin.name].weight]
-        self.reserve = self._at("reserve")
-        self.unreserve = self._at("unreserve", "reserve")
-        self.permit = self._at("permit")
-        self.pre_bind = self._at("pre_bind")
-        self.slow = self._at("is_slow", "pre_bind")
-        self.observers = self._at("observe")
-        self.prepares, self.background = self._at("prepare"), self._at("run")
-        self.bind = self._at("bind")
-        self.post_bind = self._at("post_bind")
-        self.weights = {name: spec.weight for name, spec in self.specs.items()}
-        sorters = self._at("sort_key")
-        if len(sorters) != 1:
-            raise ValueError(f"exactly one plugin must sort the queue, not {[plugin.name for plugin in sorters]}")
-        if not self.bind:
-            raise ValueError("no plugin binds pods")
-        self.sorter = sorters[0]
-        self.sort_key = self.sorter.sort_key
-
-    def _at(self, method: str, point: str = "") -> list[Plugin]:
-        """Lists the plugins with this method, which is of the extension point `point` if that has another."""
-        names = self._points.get(point or method, self.plugins)
-        return [self.plugins[name] for name in names if _overrides(self.plugins[name], method)]
-
-    def _set_filters(self) -> None:
-        """Lists in `filter` the plugins with a PreFilter alone, then those with a Filter."""
-        pre_filters, filters = self._at("pre_filter"), self._at("filter")
-        for plugin in self.plugins.values():
-            plugin.filters = plugin in filters
-        self.pre_filter = frozenset(plugin.name for plugin in pre_filters)
-        self.filter = [plugin for plugin in pre_filters if not plugin.filters] + filters
-
-    def run_pre_filter(self, plugin: Plugin, cycle: Cycle) -> Skip | Only | Rejected | None:
-        return plugin.pre_filter(cycle) if plugin.name in self.pre_filter else None
-
-    def run_pre_score(self, plugin: Plugin, cycle: Cycle) -> bool:
-        """Tells whether the plugin's score counts for this pod."""
-        return plugin.name not in self.pre_score or plugin.pre_score(cycle) is not SKIP
-
-    def gate(self, pod: Pod) -> tuple[str, str] | None:
-        """Returns (plugin, reason) of the first that keeps the pod out of the queue."""
-        for plugin in self.pre_enqueue:
-            rejected = plugin.pre_enqueue(pod)
-            if rejected is not None:
-                return plugin.name, rejected.reason
-        return None
-
-    def may_help(self, plugins: frozenset[str], shape: Shape, event: ClusterEvent) -> bool:
-        """Tells whether the event may make the pod fit, by the word of the plugins that refused it.
-
-        A pod that no plugin refused found no node at all.
-        """
-        if not plugins:
-            return event.resource in (NODE, WAITING_POD)
-        for name in plugins:
-            if name not in self.specs:
-                return True  # not a plugin: nothing tells what would help
-            asked_for = event.change & self.specs[name].requeue_on.get(event.resource, Change.NONE)
-            if asked_for and self.plugins[name].hint(shape, event):
-                return True
-        return False
-
-    def run_post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult:
-        """Asks no plugin when there are no nodes at all."""
-        messages = [unfit.message]
-        nominated = None
-        for plugin in self.post_filter if unfit.plugins else ():
-            result = plugin.post_filter(cycle, unfit)
-            if result is not None:
-                messages += [result.message] if result.message else []
-                nominated = result.nominated if result.nominated is not None else nominated
-            if nominated:
-                break
-        return PostFilterResult(" ".join(messages), nominated)
-
-    def run_reserve(self, cycle: Cycle, node: str) -> Unfit | None:
-        for plugin in self.reserve:
-            rejected = plugin.reserve(cycle, node)
-            if rejected is not None:
-                self.run_unreserve(cycle, node)
-                return unfit_node(plugin.name, rejected.reason)
-        return None
-
-    def run_permit(self, cycle: Cycle, node: str) -> Unfit | dict[str, float]:
-        """Returns how many seconds which plugins let the pod wait."""
-        waits = {}
-        for plugin in self.permit:
-            answer = plugin.permit(cycle, node)
-            if isinstance(answer, Rejected):
-                self.run_unreserve(cycle, node)
-                return unfit_node(plugin.name, answer.reason)
-            if answer is not None:
-                waits[plugin.name] = answer.seconds
-        return waits
-
-    def run_unreserve(self, cycle: Cycle, node: str) -> None:
-        for plugin in reversed(self.unreserve):
-            plugin.unreserve(cycle, node)
-
-    def observe(self, event: ClusterEvent) -> None:
-        for plugin in self.observers:
-            plugin.observe(event)
-
-    def is_slow(self, cycle: Cycle) -> bool:
-        return any(plugin.is_slow(cycle) for plugin in self.slow)
-
-    async def run_bind(self, cycle: Cycle, node: str) -> Rejected | None:
-        """Runs PreBind, Bind and PostBind. Raises: what the API server answers."""
-        for plugin in self.pre_bind:
-            rejected = await plugin.pre_bind(cycle, node)
-            if rejected is not None:
-                return rejected
-        for plugin in self.bind:
-            if await plugin.bind(cycle, node):
-                break
-        else:
-            return Rejected("no plugin bound the pod")
-        for plugin in self.post_bind:
-            plugin.post_bind(cycle, node)
-        return None
 
 
 def pod_fields(specs: Iterable[PluginSpec]) -> list[str]:

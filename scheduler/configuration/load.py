@@ -140,9 +140,13 @@ def _profiles(config: KubeSchedulerConfiguration, errors: list[FieldError]) -> l
 
 
 def _extended(profile: Profile, extenders: list[Extender]) -> Profile:
-    """Adds the extenders as a plugin, the first that may bind."""
+    """Adds the extenders as a plugin: the first that may bind, else the last, after those that decide what is asked."""
     if not extenders:
         return profile
     spec = extenders_spec(extenders)
     specs = [spec, *(ignoring(item, extenders) for item in profile.specs)]
-    return replace(profile, specs=specs, points={point: (spec.name, *names) for point, names in profile.points.items()})
+    points = {
+        point: (spec.name, *names) if point == "bind" else (*names, spec.name)
+        for point, names in profile.points.items()
+    }
+    return replace(profile, specs=specs, points=points)

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable
 
 from apimachinery.errors import StatusError
+from scheduler.core.extension_points import Framework
 from scheduler.core.queue import QueuedPod
-from scheduler.framework import Cycle, Framework
+from scheduler.framework import Cycle
 from scheduler.views.pod import Pod
 
 BINDERS = 32  # bindings under way at once

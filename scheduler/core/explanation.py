@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scheduler.framework import SKIP, Cycle, Framework, Only, Plugin, Rejected
+from scheduler.core.extension_points import Framework
+from scheduler.framework import SKIP, Cycle, Only, Plugin, Rejected
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, NodeTable
 

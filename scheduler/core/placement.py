@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scheduler.framework import SKIP, Cycle, FloatArray, Framework, Only, Plugin, Rejected, ShapeCycle, Unfit
+from scheduler.core.extension_points import Framework
+from scheduler.framework import SKIP, Cycle, FloatArray, Only, Plugin, Rejected, ShapeCycle, Unfit
 from scheduler.state.cache import SchedulerCache
 from scheduler.state.resources import PODS
 from scheduler.state.shape import IntArray, Shape

@@ -9,9 +9,10 @@ from typing import Any
 from apimachinery.meta import Object
 from kubeclient.recorder import EventRecorder
 from scheduler.configuration.load import Profile
+from scheduler.core.extension_points import Framework
 from scheduler.core.placement import Placement
 from scheduler.events import ClusterEvent
-from scheduler.framework import Framework, Handle, Plugin, kinds_read
+from scheduler.framework import Handle, Plugin, kinds_read
 from scheduler.state.shape import Shape
 from scheduler.views.pod import Pod
 

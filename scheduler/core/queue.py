@@ -139,6 +139,8 @@ class SchedulingQueue:
         """By whether the last attempt failed."""
         self._unschedulable: dict[str, QueuedPod] = {}
         self._wake = asyncio.Event()
+        self.events = 0
+        """How many events there have been."""
 
     def __len__(self) -> int:
         return len(self._pods)
@@ -191,12 +193,18 @@ class SchedulingQueue:
 
     # the outcome of an attempt
 
-    def refused(self, queued: QueuedPod, plugins: frozenset[str]) -> None:
-        """Lets a pod that no node fits wait for an event that helps."""
+    def refused(self, queued: QueuedPod, plugins: frozenset[str], weighed: int | None = None) -> None:
+        """Lets a pod that no node fits wait for an event that helps.
+
+        It waits for its backoff alone where there have been more events than the `weighed` ones that its attempt knew.
+        """
         queued.plugins, queued.failed = plugins, False
-        queued.place = QueueState.UNSCHEDULABLE
         self._back_off(queued)
         self._pods[queued.uid] = queued
+        if weighed not in (None, self.events):
+            self._enqueue(queued)
+            return
+        queued.place = QueueState.UNSCHEDULABLE
         self._unschedulable[queued.uid] = queued
 
     def failed(self, queued: QueuedPod) -> None:
@@ -214,6 +222,7 @@ class SchedulingQueue:
 
     def happened(self, event: ClusterEvent) -> None:
         """Moves on the pods that the event may help. Pods of one shape get one answer."""
+        self.events += 1
         if not self._unschedulable:
             return
         answers: dict[tuple[Shape, frozenset[str]], bool] = {}

@@ -129,7 +129,7 @@ class Scheduler:
             if self.profiles.framework_of(queued.pod).consults:
                 await self._consult(queued)
             else:
-                self._attempt(queued, {})
+                await self._attempt(queued, {})
             taken += 1
             if taken % PODS_PER_TURN == 0:
                 await asyncio.sleep(0)
@@ -151,9 +151,9 @@ class Scheduler:
             self._failed(queued, f"consultation failed: {error}", SCHEDULER_ERROR)
             return
         if not nodes or self._renew(queued):
-            self._attempt(queued, advice.state)
+            await self._attempt(queued, advice.state)
 
-    def _attempt(self, queued: QueuedPod, advice: dict[str, Any]) -> None:
+    async def _attempt(self, queued: QueuedPod, advice: dict[str, Any]) -> None:
         """`advice` is what plugins were told about the pod beforehand, by their names."""
         pod = queued.pod
         profile = self.profiles.of(pod)
@@ -162,12 +162,12 @@ class Scheduler:
             return
         if self.cache.get(queued.uid) is not None:
             return  # on its node already, as a binding that seemed to have failed
-        started = time.perf_counter()
+        started, weighed = time.perf_counter(), self.queue.events
         cycle = Cycle(pod, queued.shape)
         cycle.state.update(advice)
         try:
             outcome = profile.placement.choose(cycle)
-            result = profile.framework.run_post_filter(cycle, outcome) if isinstance(outcome, Unfit) else None
+            result = await profile.framework.run_post_filter(cycle, outcome) if isinstance(outcome, Unfit) else None
         except Exception as error:  # a plugin's fault with one pod must not keep all others waiting
             log.exception("scheduling failed", error, pod=pod.key)
             metrics.attempted(metrics.ERROR, started)
@@ -175,8 +175,9 @@ class Scheduler:
             return
         if isinstance(outcome, Unfit):
             assert result is not None
-            self._refused(queued, Unfit(result.message, outcome.plugins), result.nominated)
             metrics.attempted(metrics.UNSCHEDULABLE, started)
+            if not cycle.reviewers or self._refresh(queued):
+                self._refused(queued, Unfit(result.message, outcome.plugins), result.nominated, weighed)
             return
         refused = self._place(queued, cycle, outcome.node)
         if refused is not None:
@@ -209,11 +210,16 @@ class Scheduler:
             self._refused(queued, unfit_node(refusal.plugin, refusal.reason))
         self.queue.happened(ClusterEvent(ASSIGNED_POD, Change.DELETE, queued.pod, None))
 
-    def _refused(self, queued: QueuedPod, unfit: Unfit, nominated: str | None = None) -> None:
-        """Lets a pod wait for an event that helps; `nominated` is the node that it is promised meanwhile."""
+    def _refused(
+        self, queued: QueuedPod, unfit: Unfit, nominated: str | None = None, weighed: int | None = None
+    ) -> None:
+        """Lets a pod wait for an event that helps; `nominated` is the node that it is promised meanwhile.
+
+        `weighed` is how many events there had been when its attempt began.
+        """
         if nominated is not None:
             self._nominations.put(queued.pod, nominated)
-        self.queue.refused(queued, unfit.plugins)
+        self.queue.refused(queued, unfit.plugins, weighed)
         self._tell(queued.pod, unfit.message, UNSCHEDULABLE, nominated)
 
     def _failed(self, queued: QueuedPod, message: str, reason: str) -> None:
@@ -223,12 +229,18 @@ class Scheduler:
             self._tell(queued.pod, message, reason)
 
     def _renew(self, queued: QueuedPod) -> bool:
+        """Does what `_refresh` does, and takes the API's word for the node that the pod is promised."""
+        renewed = self._refresh(queued)
+        if renewed:
+            self._nominations.observe(None, queued.pod)
+        return renewed
+
+    def _refresh(self, queued: QueuedPod) -> bool:
         """Takes in what became of the pod while it was not queued; False if it is gone or has a node by now."""
         current = self._pods.get(queued.pod.key)
         if current is None or pod_id(current) != queued.uid or current.spec.nodeName:
             return False
         queued.pod, queued.shape = current, self.cache.shapes.of(current)
-        self._nominations.observe(None, current)
         return True
 
     def _tell(self, pod: Pod, message: str, reason: str, nominated: str | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from apimachinery.errors import StatusError
 from kubeclient.config import ClientConfig
 from kubeclient.rest import RestClient, user_agent
 from scheduler.extenders.model import Extender, ExtenderTLSConfig
+from scheduler.state.victims import Preemption
 
 MAX_PRIORITY = 10
 
@@ -30,6 +31,17 @@ class Filtered:
 
     nodes: frozenset[str]
     reasons: Mapping[str, str]
+    curable: frozenset[str]
+    """The refused nodes that might do if pods there were gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedVictims:
+    """Says which pods an extender wants to go from a node, by their uids."""
+
+    uids: Sequence[str]
+    violated: int
+    """How many of the evictions break a budget."""
 
 
 class ExtenderClient:
@@ -55,14 +67,39 @@ class ExtenderClient:
             left = answer.get("NodeNames")
             if left is None:
                 left = [item["metadata"]["name"] for item in (answer.get("Nodes") or {}).get("items") or ()]
-            reasons = (answer.get("FailedNodes") or {}) | (answer.get("FailedAndUnresolvableNodes") or {})
-            return Filtered(frozenset(left), reasons)
+            failed, unresolvable = answer.get("FailedNodes") or {}, answer.get("FailedAndUnresolvableNodes") or {}
+            return Filtered(frozenset(left), failed | unresolvable, frozenset(failed.keys() - unresolvable.keys()))
 
     async def prioritize(self, pod: Document, names: list[str], nodes: Mapping[str, Document]) -> dict[str, int]:
         """Returns its ratings, 0 to MAX_PRIORITY, by node. Raises: ExtenderError."""
         answer = await self._ask(self.extender.prioritizeVerb, self._arguments(pod, names, nodes))
         with self._reading():
             return {item["Host"]: int(item.get("Score") or 0) for item in answer}
+
+    async def preempt(
+        self, pod: Document, candidates: Sequence[Preemption], pods: Mapping[str, Document]
+    ) -> dict[str, NamedVictims]:
+        """Returns the victims that it names, by node. `pods` has the whole ones by uid, unless it is nodeCacheCapable.
+
+        Raises: ExtenderError.
+        """
+        names_suffice = bool(self.extender.nodeCacheCapable)
+        asked = {
+            item.node: {
+                "Pods": [{"UID": victim.uid} if names_suffice else pods[victim.uid] for victim in item.victims],
+                "NumPDBViolations": item.violated,
+            }
+            for item in candidates
+        }
+        body = {
+            "Pod": pod,
+            "NodeNameToVictims": None if names_suffice else asked,
+            "NodeNameToMetaVictims": asked if names_suffice else None,
+        }
+        answer = await self._ask(self.extender.preemptVerb, body)
+        with self._reading():
+            named = (answer.get("NodeNameToMetaVictims") or {}).items()
+            return {node: _named_victims(_go_keys(victims or {})) for node, victims in named}
 
     async def bind(self, name: str, namespace: str, uid: str, node: str) -> None:
         """Raises: ExtenderError."""
@@ -99,10 +136,18 @@ class ExtenderClient:
             raise ExtenderError(f"extender {self.name}: {verb}: {error}") from None
 
 
+def _named_victims(victims: Document) -> NamedVictims:
+    pods = _go_keys(victims.get("Pods") or [])
+    return NamedVictims([str(pod["UID"]) for pod in pods], int(victims.get("NumPDBViolations") or 0))
+
+
 _KEYS = {
     key.lower(): key
-    for key in ("Error", "NodeNames", "Nodes", "FailedNodes", "FailedAndUnresolvableNodes", "Host", "Score")
-}
+    for key in (
+        "Error", "NodeNames", "Nodes", "FailedNodes", "FailedAndUnresolvableNodes", "Host", "Score",
+        "NodeNameToMetaVictims", "Pods", "NumPDBViolations", "UID",
+    )
+}  # fmt: skip
 
 
 def _go_keys(answer: Any) -> Any:

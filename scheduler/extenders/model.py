@@ -45,6 +45,8 @@ class Extender(Model):
     """Where it is; verbs are appended."""
     filterVerb: str | None = None
     """Which of the nodes that the plugins let pass are left."""
+    preemptVerb: str | None = None
+    """Which of the nodes where pods might be evicted for the pod are left, and which pods are to go there."""
     prioritizeVerb: str | None = None
     """How it rates them, 0 to 10."""
     weight: int | None = None

@@ -1,7 +1,8 @@
 """Extenders: lets programs elsewhere filter, rate and bind, as a plugin among the others.
 
 They are asked before a pod's attempt, about the nodes that all other plugins let pass, and the scheduler waits for
-them. The attempt itself then runs as ever, with what they said. Pods are not evicted from a node that they refuse.
+them. The attempt itself then runs as ever, with what they said. When no node is left, they are asked about the nodes
+where preemption might make room.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import numpy as np
 import orjson
 
 from apimachinery.errors import StatusError
+from apimachinery.model import to_dict
 from componentbase import logs
 from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change
 from scheduler.extenders.client import MAX_PRIORITY, Document, ExtenderClient, ExtenderError
 from scheduler.extenders.model import Extender
+from scheduler.extenders.victims import chosen, present
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, Handle, Plugin, PluginArguments, PluginSpec, Rejected, Skip
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, Rows
+from scheduler.state.victims import Preemption
 
 NAME = "Extenders"
 
@@ -42,12 +46,15 @@ class Advice:
     """Those that are left."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Node -> why it was refused."""
+    curable: set[str] = field(default_factory=set)
+    """The refused nodes that might do if pods there were gone."""
     scores: Counter[str] = field(default_factory=Counter)
 
 
 class Extenders(Plugin):
     local = False
     counts_pods = False
+    supposes = False  # they were asked about the nodes as they are, and only about those that would do
 
     def __init__(self, name: str, handle: Handle) -> None:
         """Raises: ValueError for certificates that can't be read."""
@@ -73,9 +80,8 @@ class Extenders(Plugin):
         if not clients:
             return None
         names_suffice = all(item.extender.nodeCacheCapable for item in clients)
-        meta = cycle.pod.metadata
         try:
-            pod = await self._read(f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}")
+            pod = await self._read(_path(cycle))
             listing = {"items": []} if names_suffice else await self._read("/api/v1/nodes")
         except (StatusError, ConnectionError, TimeoutError) as error:
             return Rejected(str(error))
@@ -91,12 +97,13 @@ class Extenders(Plugin):
         cycle.state[self.name] = advice
         return None
 
-    async def _read(self, path: str) -> Document:
+    async def _read(self, path: str, **parameters: str) -> Document:
         """Returns a whole object or list: the scheduler's own views of them lack most. Raises as RestClient."""
         rest = self.handle.rest
         if rest is None:
             raise RuntimeError("extenders need an API server")
-        document: Document = orjson.loads(await rest.request("GET", path, params={"resourceVersion": "0"}))
+        answer = await rest.request("GET", path, params={"resourceVersion": "0"} | parameters)
+        document: Document = orjson.loads(answer)
         return document
 
     # the attempt
@@ -113,6 +120,41 @@ class Extenders(Plugin):
     def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
         advice: Advice = cycle.state[self.name]
         return Counter(advice.reasons.get(self.table.names[row], "node(s) were refused by an extender") for row in rows)
+
+    def curable(self, cycle: Cycle, rows: IntArray) -> BoolArray:
+        advice: Advice = cycle.state[self.name]
+        return np.array([self.table.names[row] in advice.curable for row in rows], np.bool_)
+
+    async def review_victims(self, cycle: Cycle, candidates: Sequence[Preemption]) -> Sequence[Preemption] | Rejected:
+        clients = [client for client in self._clients if client.extender.preemptVerb]
+        clients = [client for client in clients if client.concerns(cycle.shape.requests)]
+        if not clients:
+            return candidates
+        try:
+            pod = await self._read(_path(cycle))
+            for client in clients:
+                candidates = await self._review(client, pod, candidates) if candidates else candidates
+        except (ExtenderError, StatusError, ConnectionError, TimeoutError) as error:
+            return Rejected(str(error))
+        return present(candidates, self.handle.cache)
+
+    async def _review(
+        self, client: ExtenderClient, pod: Document, candidates: Sequence[Preemption]
+    ) -> Sequence[Preemption]:
+        """Asks one extender. Raises: ExtenderError unless it is ignorable, and as RestClient."""
+        pods: dict[str, Document] = {}
+        for item in candidates if not client.extender.nodeCacheCapable else ():
+            listing = await self._read("/api/v1/pods", fieldSelector=f"spec.nodeName={item.node}")
+            whole = {document["metadata"]["uid"]: document for document in listing["items"]}
+            # One that waits at Permit has no node in the API.
+            pods |= {pod.uid: whole.get(pod.uid) or to_dict(pod.pod) for pod in item.victims}
+        try:
+            return chosen(client, await client.preempt(pod, candidates, pods), candidates, self.handle.cache)
+        except ExtenderError as error:
+            if not client.extender.ignorable:
+                raise
+            log.warning("extender ignored", pod=pod["metadata"]["name"], error=str(error))
+            return candidates
 
     def pre_score(self, cycle: Cycle) -> Skip | None:
         return self.pre_filter(cycle)
@@ -133,11 +175,16 @@ class Extenders(Plugin):
         return False
 
 
+def _path(cycle: Cycle) -> str:
+    return f"/api/v1/namespaces/{cycle.pod.metadata.namespace}/pods/{cycle.pod.metadata.name}"
+
+
 async def _ask(client: ExtenderClient, pod: Document, advice: Advice, whole: Mapping[str, Document]) -> None:
     """Takes in what one extender says of the nodes that those before it left. Raises: ExtenderError."""
     if client.extender.filterVerb and advice.nodes:
         filtered = await client.filter(pod, advice.nodes, whole)
         gone = [name for name in advice.nodes if name not in filtered.nodes]
+        advice.curable.update(filtered.curable.intersection(gone))
         advice.reasons |= {name: filtered.reasons[name] for name in gone if name in filtered.reasons}
         advice.nodes = [name for name in advice.nodes if name in filtered.nodes]
     if client.extender.prioritizeVerb and advice.nodes:

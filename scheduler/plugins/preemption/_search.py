@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
@@ -24,27 +25,12 @@ from scheduler.state.cache import SchedulerCache, Supposition
 from scheduler.state.podinfo import PodInfo
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, NodeTable, Rows
+from scheduler.state.victims import PRIORITY_SHIFT, Preemption, preemption
 
 FEWEST_AT_ONCE = 32  # candidates tried together when the first did not yield enough
 NO_VICTIMS = "No preemption victims found for incoming pod"
-PRIORITY_SHIFT = 2**31  # added to each victim's priority in the sum, so that more victims never sum up to less
 
 T = TypeVar("T", np.int64, np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class Preemption:
-    """Says what preemption on one node costs. `cost` is compared first, then `start`: the later, the cheaper."""
-
-    node: str
-    victims: list[PodInfo]
-    cost: tuple[int, int, int, int]
-    """(budgets violated, highest priority, sum of priorities, number) of the victims."""
-    start: float
-    """When the first of the victims of highest priority started, in Unix seconds."""
-
-    def is_cheaper_than(self, other: Preemption | None) -> bool:
-        return other is None or (self.cost, -self.start) < (other.cost, -other.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,30 +71,52 @@ class VictimSearch:
         self._cycle, self._cache, self._table, self._budgets = cycle, cache, cache.table, budgets
         self._priority = cycle.pod.spec.priority or 0
         self._table.vector(cycle.shape)
-        self._local = [plugin for plugin in cycle.filters if plugin.local and plugin.counts_pods]
-        self._fixed = [plugin for plugin in cycle.filters if not plugin.counts_pods]
-        self._crossing = [plugin for plugin in cycle.filters if not plugin.local and plugin.counts_pods]
+        filters = [plugin for plugin in cycle.filters if plugin.supposes]
+        self._local = [plugin for plugin in filters if plugin.local and plugin.counts_pods]
+        self._fixed = [plugin for plugin in filters if not plugin.counts_pods]
+        self._crossing = [plugin for plugin in filters if not plugin.local and plugin.counts_pods]
 
     def best(self, rows: IntArray, wanted: int) -> Preemption | None:
+        """Returns the cheapest of what `all` would."""
+        groups = (
+            self._preemption(candidates, evicted, _cheapest(candidates, evicted))
+            for candidates, evicted in self._groups(rows, wanted)
+        )
+        return min(groups, key=attrgetter("cost"), default=None)
+
+    def all(self, rows: IntArray, wanted: int) -> list[Preemption]:
         """Tries the rows in this order until `wanted` of them would do, at least one without breaking a budget."""
+        return [
+            self._preemption(candidates, evicted, number)
+            for candidates, evicted in self._groups(rows, wanted)
+            for number in range(len(evicted))
+        ]
+
+    def _groups(self, rows: IntArray, wanted: int) -> Iterator[tuple[_Candidates, BoolArray]]:
+        """Yields the nodes that would do, as many at once as were tried together, and which pods must go there."""
         if not self._cache.has_below(self._priority):
             self.reasons[NO_VICTIMS] += len(self._asked(self._fixed, rows))
-            return None
-        best: Preemption | None = None
+            return
+        harmless = False
         count = begin = 0
-        while begin < len(rows) and (count < wanted or best is None or best.cost[0]):
+        while begin < len(rows) and (count < wanted or not harmless):
             end = begin + (max(wanted - count, FEWEST_AT_ONCE) if begin else wanted)
             candidates = self._candidates(rows[begin:end])
             fits, evicted = self._tried(candidates)
             if self._crossing:
                 evicted = self._tried_alone(candidates, fits, evicted)
-            fitting = np.flatnonzero(evicted.any(axis=1))
-            if len(fitting):
-                cheapest = self._cheapest(candidates.only(fitting), evicted[fitting])
-                best = cheapest if cheapest.is_cheaper_than(best) else best
-            count += len(fitting)
+            numbers = np.flatnonzero(evicted.any(axis=1))
+            if len(numbers):
+                candidates, evicted = candidates.only(numbers), evicted[numbers]
+                harmless = harmless or not _violated(candidates, evicted).all()
+                yield candidates, evicted
+            count += len(numbers)
             begin = end
-        return best
+
+    def _preemption(self, candidates: _Candidates, evicted: BoolArray, number: int) -> Preemption:
+        victims = [candidates.pods[number][index] for index in np.flatnonzero(evicted[number])]
+        violated = int(np.count_nonzero(evicted[number, : candidates.violating[number]]))
+        return preemption(self._table.names[candidates.rows[number]], victims, violated)
 
     def _candidates(self, rows: IntArray) -> _Candidates:
         """Describes those of the rows where pods might go."""
@@ -178,6 +186,8 @@ class VictimSearch:
                 evicted[refused, index] = True
                 free[:, rows[refused]] += amounts[refused, index].T
                 ports.move_each(rows[refused], [candidates.pods[number][index] for number in refused.tolist()], -1)
+        if not self._crossing:
+            self.reasons[NO_VICTIMS] += int(np.count_nonzero(fits & ~evicted.any(axis=1)))
         return fits, evicted
 
     def _fits(self, rows: Rows) -> BoolArray:
@@ -218,6 +228,7 @@ class VictimSearch:
                     if self._refusal(row) is not None:
                         world.remove(pod)
                         answer[number, index] = True
+                self.reasons[NO_VICTIMS] += not answer[number].any()
         return answer
 
     def _suffices(self, world: Supposition, row: int, pods: list[PodInfo], evicted: BoolArray) -> bool:
@@ -247,33 +258,30 @@ class VictimSearch:
                 return plugin.reasons(probe, rows)
         return None
 
-    # which of them
 
-    def _cheapest(self, candidates: _Candidates, evicted: BoolArray) -> Preemption:
-        """Compares as upstream does: budgets violated, highest priority, sum, number, and the latest start."""
-        priorities = candidates.priorities
-        at_front = np.arange(evicted.shape[1]) < candidates.violating[:, None]
-        highest: IntArray = np.where(evicted, priorities, -PRIORITY_SHIFT).max(axis=1)
-        costs: tuple[IntArray, ...] = (
-            np.count_nonzero(evicted & at_front, axis=1),
-            highest,
-            np.where(evicted, priorities + PRIORITY_SHIFT, 0).sum(axis=1),
-            np.count_nonzero(evicted, axis=1),
-        )
-        left = np.arange(len(evicted))
-        for cost in costs:
-            left = left[cost[left] == cost[left].min()]
-        first = evicted & (priorities == highest[:, None])
-        starts = np.where(first, candidates.starts, np.inf).min(axis=1)
-        number = int(left[starts[left].argmax()])
-        chosen = sorted(
-            np.flatnonzero(evicted[number]),
-            key=lambda index: (-priorities[number, index], candidates.starts[number, index]),
-        )
-        victims = [candidates.pods[number][index] for index in chosen]
-        violated, top, total, count = (int(cost[number]) for cost in costs)
-        node = self._table.names[candidates.rows[number]]
-        return Preemption(node, victims, (violated, top, total, count), float(starts[number]))
+def _violated(candidates: _Candidates, evicted: BoolArray) -> IntArray:
+    """Counts the evictions that break a budget, by candidate."""
+    at_front = np.arange(evicted.shape[1]) < candidates.violating[:, None]
+    counts: IntArray = np.count_nonzero(evicted & at_front, axis=1)
+    return counts
+
+
+def _cheapest(candidates: _Candidates, evicted: BoolArray) -> int:
+    """Compares as `Preemption.cost` does, all at once."""
+    priorities = candidates.priorities
+    highest: IntArray = np.where(evicted, priorities, -PRIORITY_SHIFT).max(axis=1)
+    costs: tuple[IntArray, ...] = (
+        _violated(candidates, evicted),
+        highest,
+        np.where(evicted, priorities + PRIORITY_SHIFT, 0).sum(axis=1),
+        np.count_nonzero(evicted, axis=1),
+    )
+    left = np.arange(len(evicted))
+    for cost in costs:
+        left = left[cost[left] == cost[left].min()]
+    first = evicted & (priorities == highest[:, None])
+    starts = np.where(first, candidates.starts, np.inf).min(axis=1)
+    return int(left[starts[left].argmax()])
 
 
 def _padded(parts: list[NDArray[T]], lengths: IntArray) -> NDArray[T]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
+from operator import attrgetter
 
 import numpy as np
 
@@ -15,8 +17,9 @@ from scheduler import metrics
 from scheduler.framework import Cycle, Handle, Plugin, PluginArguments, PluginSpec, PostFilterResult, Rejected, Unfit
 from scheduler.plugins.preemption._budgets import Budgets
 from scheduler.plugins.preemption._evictions import Evictions, is_preempted
-from scheduler.plugins.preemption._search import Preemption, VictimSearch
+from scheduler.plugins.preemption._search import VictimSearch
 from scheduler.state.podinfo import pod_id
+from scheduler.state.victims import Preemption
 from scheduler.views.pod import Pod
 from scheduler.views.poddisruptionbudget import PodDisruptionBudget
 
@@ -57,7 +60,7 @@ class DefaultPreemption(Plugin):
         held = self._evictions.hold(pod_id(pod))
         return Rejected("waiting for the preemption for this pod to be finished") if held else None
 
-    def post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult:
+    async def post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult:
         obstacle = self._obstacle(cycle, unfit)
         if obstacle:
             return PostFilterResult(f"preemption: {obstacle}")
@@ -66,9 +69,14 @@ class DefaultPreemption(Plugin):
         wanted = min(max(len(rows) * self._percentage // 100, self._least), len(rows))
         rows = np.roll(rows, -self._random.randrange(len(rows))) if len(rows) else rows
         search = VictimSearch(cycle, self.handle.cache, self._budgets)
-        best = search.best(rows, wanted)
-        if best is None:
+        best = search.all(rows, wanted) if cycle.reviewers else search.best(rows, wanted)
+        if not best:
             return PostFilterResult(self._message(search.reasons, len(rows)), nominated="")
+        if not isinstance(best, Preemption):
+            left = await _reviewed(cycle, best)
+            if isinstance(left, Rejected):
+                return PostFilterResult(f"preemption: {left.reason}")
+            best = min(left, key=attrgetter("cost"))
         self._preempt(cycle, best)
         return PostFilterResult(nominated=best.node)
 
@@ -107,6 +115,18 @@ class DefaultPreemption(Plugin):
 
     async def run(self) -> None:
         await self._evictions.run()
+
+
+async def _reviewed(cycle: Cycle, candidates: Sequence[Preemption]) -> Sequence[Preemption] | Rejected:
+    """Returns what the reviewers leave of the candidates, one at least."""
+    for plugin in cycle.reviewers:
+        answer = await plugin.review_victims(cycle, candidates)
+        if isinstance(answer, Rejected):
+            return answer
+        if not answer:
+            return Rejected("no candidate node for preemption")
+        candidates = answer
+    return candidates
 
 
 PLUGIN = PluginSpec(

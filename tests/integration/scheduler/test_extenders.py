@@ -136,6 +136,68 @@ def test_an_extender_without_a_cache_gets_whole_nodes_and_may_bind(
         assert extender.asked[0][1]["Nodes"]["items"][0]["status"]["capacity"]
 
 
+def crowded(cluster: Cluster) -> None:
+    """One pod fills n1, two fill n2; n3 is too small for 1500m."""
+    for name, node, cpu in (("a", "n1", "2"), ("b", "n2", "1"), ("c", "n2", "1")):
+        cluster.pod(name, cpu=cpu, nodeName=node)
+
+
+def nominated(cluster: Cluster, name: str) -> str:
+    return str(cluster.get(name)["status"].get("nominatedNodeName", ""))
+
+
+def going(cluster: Cluster) -> list[str]:
+    return sorted(item["metadata"]["name"] for item in cluster.pods() if item["metadata"].get("deletionTimestamp"))
+
+
+def test_an_extender_says_where_preemption_makes_room(cluster: Cluster, extender: FakeExtender, tmp_path: Path) -> None:
+    def preempt(asked: dict[str, Any]) -> dict[str, Any]:
+        return {"nodeNameToMetaVictims": {"n2": asked["NodeNameToMetaVictims"]["n2"]}}
+
+    crowded(cluster)
+    uids = {name: cluster.get(name)["metadata"]["uid"] for name in "abc"}
+    extender.verbs["preempt"] = preempt
+    config = {"urlPrefix": extender.url, "preemptVerb": "preempt", "nodeCacheCapable": True}
+    with extended(cluster, tmp_path, config):
+        cluster.pod("high", cpu="1500m", priorityClassName=cluster.priority_class(1000))
+        eventually(lambda: nominated(cluster, "high") == "n2")
+        eventually(lambda: going(cluster) == ["b", "c"])
+        (verb, asked), *more = extender.asked
+        assert (verb, asked["Pod"]["metadata"]["name"], asked["NodeNameToVictims"]) == ("preempt", "high", None)
+        victims = {
+            node: sorted(pod["UID"] for pod in item["Pods"]) for node, item in asked["NodeNameToMetaVictims"].items()
+        }
+        assert victims == {"n1": [uids["a"]], "n2": sorted((uids["b"], uids["c"]))}
+        assert more == []
+        cluster.delete("b")
+        cluster.delete("c")
+        assert cluster.where("high") == "n2"
+
+
+def test_an_extender_without_a_cache_gets_whole_victims_and_a_broken_one_spares_all(
+    cluster: Cluster, extender: FakeExtender, tmp_path: Path
+) -> None:
+    def preempt(asked: dict[str, Any]) -> dict[str, Any]:
+        """Names another pod than it was asked about."""
+        (pod,) = (item for item in asked["NodeNameToVictims"]["n2"]["Pods"] if item["metadata"]["name"] == "b")
+        assert pod["spec"]["containers"][0]["image"]
+        return {"NodeNameToMetaVictims": {"n2": {"Pods": [{"UID": pod["metadata"]["uid"]}], "NumPDBViolations": 0}}}
+
+    crowded(cluster)
+    broken = {"urlPrefix": extender.url, "preemptVerb": "broken"}
+    with extended(cluster, tmp_path, broken):
+        cluster.pod("high", cpu="1500m", priorityClassName=cluster.priority_class(1000))
+        message = eventually(lambda: cluster.condition("high").get("message"))
+        assert f"preemption: extender {extender.url}: broken: " in message
+        assert cluster.condition("high")["reason"] == "Unschedulable"
+        assert going(cluster) == []
+    extender.verbs["preempt"] = preempt
+    whole = {"urlPrefix": extender.url, "preemptVerb": "preempt"}
+    with extended(cluster, tmp_path, broken | {"ignorable": True}, whole):
+        eventually(lambda: nominated(cluster, "high") == "n2")
+        eventually(lambda: going(cluster) == ["b"])
+
+
 def test_a_broken_extender_is_ignored_or_keeps_pods_waiting(
     cluster: Cluster, extender: FakeExtender, tmp_path: Path
 ) -> None:

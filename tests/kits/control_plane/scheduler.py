@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from apimachinery.meta import Object
 from apimachinery.model import from_dict
+from scheduler.core.extension_points import Framework
 from scheduler.core.placement import Choice, Placement
-from scheduler.framework import Cycle, Framework, Handle, PluginSpec, Unfit, collect_plugins, pod_fields
+from scheduler.framework import Cycle, Handle, PluginSpec, Unfit, collect_plugins, pod_fields
 from scheduler.state.cache import SchedulerCache
 from scheduler.state.shape import Shapes
 from scheduler.views.node import Node

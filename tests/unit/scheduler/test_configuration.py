@@ -278,18 +278,18 @@ URL = {"urlPrefix": "http://localhost:80/a"}
         ([URL | {"httpTimeout": "5"}], 'extenders[0].httpTimeout: Invalid value: "5"'),
         ([URL | {"managedResources": [{"name": "cpu"}]}], "extenders[0].managedResources[0].name: Invalid value"),
         ([URL | {"managedResources": [{"name": "a/b"}] * 2}], "extenders[0].managedResources[1].name: Duplicate"),
-        ([URL | {"preemptVerb": "p"}], 'unknown field "extenders[0].preemptVerb"'),
+        ([URL | {"scoreVerb": "p"}], 'unknown field "extenders[0].scoreVerb"'),
     ],
 )
 def test_a_wrong_extender_is_named(extenders: list[dict[str, Any]], why: str) -> None:
     assert why in refusal(extenders=extenders)
 
 
-def test_extenders_come_first_and_see_to_their_resources() -> None:
+def test_extenders_bind_first_filter_last_and_see_to_their_resources() -> None:
     managed = [{"name": "example.com/gpu", "ignoredByScheduler": True}, {"name": "example.com/fpga"}]
     config = [{"name": "NodeResourcesFit", "args": {"ignoredResources": ["example.com/own"]}}]
     profiles = [{"pluginConfig": config}]
     (made,) = configured(extenders=[URL | {"managedResources": managed}], profiles=profiles).profiles
-    assert made.points["bind"][0] == made.points["filter"][0] == "Extenders"
+    assert made.points["bind"][0] == made.points["filter"][-1] == "Extenders"
     args = {spec.name: spec.args for spec in made.specs}["NodeResourcesFit"]
     assert getattr(args, "ignoredResources", None) == ["example.com/gpu", "example.com/own"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.extension_points import Framework
 from scheduler.events import (
     ASSIGNED_POD,
     NODE,
@@ -16,7 +17,7 @@ from scheduler.events import (
     other_event,
     pod_change,
 )
-from scheduler.framework import Cycle, Framework, Handle, Plugin, PluginSpec, Rejected, Unfit, Wait, collect_plugins
+from scheduler.framework import Cycle, Handle, Plugin, PluginSpec, Rejected, Unfit, Wait, collect_plugins
 from scheduler.state.cache import SchedulerCache
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod

@@ -184,6 +184,18 @@ def test_backoff_may_be_configured() -> None:
     assert waits == [3, 4, 4]
 
 
+def test_a_pod_that_events_passed_by_during_its_attempt_waits_for_its_backoff_alone() -> None:
+    bench = Bench()
+    bench.add("web")
+    queued, weighed = bench.pop(), bench.queue.events
+    bench.queue.happened(NODE_ADDED)
+    bench.queue.refused(queued, frozenset({"NodeResourcesFit"}), weighed)
+    assert bench.queue.counts()["unschedulable"] == 0
+    assert bench.names() == ["web"]
+    bench.queue.refused(queued, frozenset({"NodeResourcesFit"}), bench.queue.events)
+    assert bench.names() == []
+
+
 def test_backoff_counts_from_the_attempt_not_from_the_event() -> None:
     bench = Bench()
     bench.add()

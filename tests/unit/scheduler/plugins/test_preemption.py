@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from apimachinery.model import from_dict
 from scheduler.framework import PostFilterResult, Unfit
 from scheduler.plugins.preemption._budgets import Budgets
-from scheduler.plugins.preemption._search import Preemption, VictimSearch
+from scheduler.plugins.preemption._search import VictimSearch
+from scheduler.state.victims import Preemption
 from scheduler.views.pod import Pod
 from scheduler.views.poddisruptionbudget import PodDisruptionBudget
 from tests.kits.control_plane.scheduler import World, node, pod
@@ -34,6 +36,14 @@ def search(world: World, preemptor: Pod, wanted: int = 100) -> tuple[Preemption 
     best = victims.best(unfit.curable, wanted)
     assert snapshot(world) == before
     return best, dict(victims.reasons)
+
+
+def search_all(world: World, preemptor: Pod) -> list[Preemption]:
+    cycle = world.cycle(preemptor)
+    unfit = world.placement.choose(cycle)
+    assert isinstance(unfit, Unfit)
+    assert unfit.curable is not None
+    return VictimSearch(cycle, world.cache, Budgets(world.handle)).all(unfit.curable, 100)
 
 
 def snapshot(world: World) -> object:
@@ -137,7 +147,7 @@ def test_the_cheapest_node_is_chosen_in_upstreams_order() -> None:
     world.cache.remove_node("n2")
     best, _ = search(world, preemptor)
     assert best is not None
-    assert best.cost[0] == 1
+    assert best.violated == 1
 
 
 def test_negative_priorities_sum_up_to_more_with_every_victim() -> None:
@@ -211,7 +221,7 @@ def test_a_budget_that_selects_nothing_or_everything_protects_nothing(labels: di
     world.lister.put(from_dict(PodDisruptionBudget, {"metadata": meta, "spec": {"selector": selector}}))
     best, _ = search(world, pod(cpu="1", priority=1))
     assert best is not None
-    assert best.cost[0] == 0
+    assert best.violated == 0
 
 
 # filters that look across nodes
@@ -314,7 +324,7 @@ def post_filter(world: World, item: Pod) -> PostFilterResult:
     cycle = world.cycle(item)
     unfit = world.placement.choose(cycle)
     assert isinstance(unfit, Unfit)
-    return world.framework.run_post_filter(cycle, unfit)
+    return asyncio.run(world.framework.run_post_filter(cycle, unfit))
 
 
 def test_a_pod_that_never_preempts_says_so() -> None:
@@ -387,6 +397,7 @@ def test_the_victims_are_those_of_a_search_one_pod_at_a_time(
     if not isinstance(world.choose(preemptor), Unfit):
         return
     best, _ = search(world, preemptor)
+    everywhere = search_all(world, preemptor)
     expected = {name: simple_victims(items, cpu, allowed) for name, items in there.items()}
     costs = {name: cost for name, answer in expected.items() if (cost := simple_cost(answer)) is not None}
     if best is None:
@@ -394,6 +405,9 @@ def test_the_victims_are_those_of_a_search_one_pod_at_a_time(
         return
     assert [info.pod.name for info in best.victims] == [item.name for item in expected[best.node][0]]  # type: ignore[index]
     assert costs[best.node] == min(costs.values())
+    assert {item.node for item in everywhere} == costs.keys()
+    assert best in everywhere
+    assert best.cost == min(item.cost for item in everywhere)
 
 
 def simple_victims(items: list[Pod], cpu: int, allowed: int) -> tuple[list[Pod], int] | None:
