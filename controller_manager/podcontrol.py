@@ -20,7 +20,7 @@ from controller_manager.ownership import (
 )
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.template import PodTemplateSpec
-from kubeclient.controller import ControllerContext, owner_key
+from kubeclient.controller import ControllerContext, latest, owner_key
 from kubeclient.informer import Informer
 
 
@@ -34,8 +34,7 @@ class PodControl:
 
     def note(self, old: Pod | None, new: Pod | None) -> None:
         """Takes a change that the cache shows."""
-        pod = new if new is not None else old
-        assert pod is not None
+        pod = latest(old, new)
         key = owner_key(pod, self._kind)
         if key and old is None:
             self._expectations.creation_seen(key)

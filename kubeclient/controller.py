@@ -108,6 +108,13 @@ def maps(
     return Watch(model, keys, namespace=namespace, field_selector=field_selector)
 
 
+def latest(old: T | None, new: T | None) -> T:
+    """Returns the object of a change: as it is now, or as it was if it is gone."""
+    obj = new if new is not None else old
+    assert obj is not None
+    return obj
+
+
 def owner_key(obj: Object, kind: str) -> str:
     """Returns the key of the object's controller, "" where it has none or one of another kind."""
     ref = controller_of(obj)

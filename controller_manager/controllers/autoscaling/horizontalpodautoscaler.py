@@ -41,7 +41,7 @@ from kubeapi.autoscaling.horizontalpodautoscaler.model import (
 )
 from kubeapi.autoscaling.scale import Scale
 from kubeapi.core.pod.model import Pod
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, latest
 
 log = logs.logger(__name__)
 
@@ -108,7 +108,7 @@ class HorizontalPodAutoscalerReconciler:
     def changed(self, old: HorizontalPodAutoscaler | None, new: HorizontalPodAutoscaler | None) -> Iterable[str]:
         """Wakes an autoscaler whose spec has changed: its status is this controller's own."""
         if old is None or new is None or old.spec != new.spec or old.metadata.uid != new.metadata.uid:
-            yield (new or old).key  # type: ignore[union-attr]  # one of the two is there
+            yield latest(old, new).key
 
     async def reconcile(self, key: str) -> Result:
         autoscaler = self._autoscalers.get(key)

@@ -18,7 +18,7 @@ from controller_manager.controllers.cluster.rootcacert import root_ca
 from kubeapi.core.secret import accounttoken
 from kubeapi.core.secret.model import Secret
 from kubeapi.core.serviceaccount import ServiceAccount
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, own
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, latest, own
 
 log = logs.logger(__name__)
 
@@ -111,8 +111,7 @@ class TokenReconciler:
                     continue
 
     def secrets_of(self, old: ServiceAccount | None, new: ServiceAccount | None) -> Iterable[str]:
-        account = new or old
-        assert account is not None
+        account = latest(old, new)
         return [
             secret.key
             for secret in self._secrets.list(account.namespace)

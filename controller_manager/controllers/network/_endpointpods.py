@@ -9,6 +9,7 @@ from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import Service, ServicePort
+from kubeclient.controller import latest
 from kubeclient.informer import Informer
 
 BATCH_SECONDS = 0.03
@@ -76,9 +77,7 @@ def services_of(old: Pod | None, new: Pod | None, services: Informer[Service]) -
     """Yields the keys of the Services for which a change of a pod matters."""
     if old is not None and new is not None and _what_matters(old) == _what_matters(new):
         return
-    pod = new if new is not None else old
-    if pod is None:
-        return
+    pod = latest(old, new)
     for service in services.list(pod.namespace):
         if has_endpoints(service) and any(each is not None and selects(service, each) for each in (old, new)):
             yield service.key

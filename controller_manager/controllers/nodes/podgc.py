@@ -17,7 +17,7 @@ from kubeapi.core.node import OUT_OF_SERVICE_TAINT, Node, has_taint
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Every, Result, Watch, after
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Every, Result, Watch, after, latest
 from kubeclient.wire import STRATEGIC_MERGE_PATCH
 
 QUARANTINE_SECONDS = 40.0
@@ -62,8 +62,7 @@ class PodGarbageCollector:
 
     def pods_of_lost_node(self, old: Node | None, new: Node | None) -> Iterable[str]:
         """Wakes the pods of a node that is gone or out of service; one that is there is not missing any more."""
-        node = new if new is not None else old
-        assert node is not None
+        node = latest(old, new)
         if new is not None:
             self._missing_since.pop(new.name, None)
         if new is None or is_out_of_service(new):

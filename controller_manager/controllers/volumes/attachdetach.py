@@ -33,7 +33,7 @@ from kubeapi.storage.volumeattachment import (
     attachment_name,
     unique_name,
 )
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, maps
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, latest, maps
 
 VOLUME_INDEX = "volume"
 
@@ -82,8 +82,8 @@ class AttachDetach:
 
     def concerned_node(self, old: Node | None, new: Node | None) -> Iterator[str]:
         """Wakes a node that has volumes attached; others' heartbeats are nothing to look at."""
-        node = new or old
-        if node is not None and (node.status.volumesAttached or any(self._attachments.by_index(NODE_INDEX, node.name))):
+        node = latest(old, new)
+        if node.status.volumesAttached or any(self._attachments.by_index(NODE_INDEX, node.name)):
             yield node.name
         elif (
             old is None

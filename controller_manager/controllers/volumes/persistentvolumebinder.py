@@ -23,7 +23,7 @@ from kubeapi.core.persistentvolumeclaim.model import BOUND as CLAIM_BOUND
 from kubeapi.core.persistentvolumeclaim.model import LOST, PersistentVolumeClaim
 from kubeapi.core.pod.model import Pod
 from kubeapi.storage.storageclass import StorageClass, is_default_class
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, latest
 
 CLAIM, VOLUME, OFFER = "claim", "volume", "offer"
 """Begin the keys: "claim/NAMESPACE/NAME", "volume/NAME", "offer/CLASS"."""
@@ -74,8 +74,7 @@ class PersistentVolumeBinder:
 
     def changed_claim(self, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None) -> Iterable[str]:
         """Wakes the claim and the volumes that name it or that it names."""
-        claim = new or old
-        assert claim is not None
+        claim = latest(old, new)
         yield f"{CLAIM}/{claim.key}"
         if claim.spec.volumeName:
             yield f"{VOLUME}/{claim.spec.volumeName}"
@@ -84,8 +83,7 @@ class PersistentVolumeBinder:
 
     def changed_volume(self, old: PersistentVolume | None, new: PersistentVolume | None) -> Iterable[str]:
         """Wakes the volume, and the claims that it names or named."""
-        volume = new or old
-        assert volume is not None
+        volume = latest(old, new)
         self._taken.pop(volume.name, None)
         yield f"{VOLUME}/{volume.name}"
         for key in {key for item in (old, new) if item is not None for key in _reserved_values(item)}:
@@ -101,8 +99,7 @@ class PersistentVolumeBinder:
 
     def changed_class(self, old: StorageClass | None, new: StorageClass | None) -> Iterable[str]:
         """Wakes the claims that wait for the class, or for some default."""
-        storage_class = new or old
-        assert storage_class is not None
+        storage_class = latest(old, new)
         waiting = self._claims.by_index(PENDING_INDEX, storage_class.name)
         if is_default_class(storage_class):
             waiting += self._claims.by_index(PENDING_INDEX, ANY_CLASS)

@@ -16,7 +16,7 @@ from kubeapi.apps.statefulset import StatefulSet
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.replicationcontroller import ReplicationController
 from kubeapi.policy.poddisruptionbudget import PodDisruptionBudget
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, own
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, latest, own
 from kubeclient.informer import Informer
 
 _UNMANAGED = (
@@ -46,8 +46,7 @@ class DisruptionReconciler:
         """Wakes the budgets that select a pod that has changed."""
         if not counts_changed(old, new):
             return
-        pod = new if new is not None else old
-        assert pod is not None
+        pod = latest(old, new)
         for budget in self._budgets.list(pod.namespace):
             selector = selector_of(budget.spec.selector)
             if budget.spec.selector is not None and any(

@@ -21,7 +21,7 @@ from kubeapi.batch._schedule import ScheduleError, parse_schedule, time_zone
 from kubeapi.batch.cronjob import FORBID, REPLACE, CronJob, CronJobStatus
 from kubeapi.batch.job.model import Job, is_finished
 from kubeapi.core._references import ObjectReference
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Source, Watch, after, owner
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Source, Watch, after, latest, owner
 from kubeclient.workqueue import WorkQueue
 
 KIND = "CronJob"
@@ -50,8 +50,7 @@ class CronJobReconciler:
     # What wakes it
 
     def changed(self, old: CronJob | None, new: CronJob | None) -> Iterable[str]:
-        cron_job = new if new is not None else old
-        assert cron_job is not None
+        cron_job = latest(old, new)
         if new is not None and old is not None and _timing(old) != _timing(new):
             self._changed[new.key] = self._clock.now()
         yield cron_job.key

@@ -49,7 +49,7 @@ from controller_manager.writes import UNSETTLED_SECONDS, WrittenRevisions
 from kubeapi.batch.job.model import SUSPENDED, Job, JobCondition, is_finished
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, latest
 from kubeclient.rest import STRATEGIC_MERGE_PATCH
 
 KIND = "Job"
@@ -91,8 +91,7 @@ class JobReconciler:
 
     def changed_job(self, old: Job | None, new: Job | None) -> Iterable[str]:
         """Wakes the Job, and the pods that one which is gone or over has left."""
-        job = new if new is not None else old
-        assert job is not None
+        job = latest(old, new)
         yield job.key
         if old is None and not _is_ours(job):
             _metrics.count_foreign(job)
@@ -105,8 +104,7 @@ class JobReconciler:
         """Notes what was expected, and wakes the pod's Job, or those that may adopt it."""
         self._pod_control.note(old, new)
         _metrics.count_tracked(old, new)
-        pod = new if new is not None else old
-        assert pod is not None
+        pod = latest(old, new)
         own_release = pod.metadata.uid in self._released
         if own_release and (new is None or not is_tracked(new)):
             self._released.discard(pod.metadata.uid or "")
