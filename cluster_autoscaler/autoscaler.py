@@ -36,7 +36,7 @@ GATHER_SECONDS = 1.0
 
 class Autoscaler:
     def __init__(self, context: ControllerContext) -> None:
-        """Raises: FatalError for a cloud without node groups."""
+        """Raises: FatalError for a cloud without node groups, and for plugins of the scheduler that can't work."""
         options: Options = context.options
         groups: NodeGroups | None = options.provider.node_groups
         if groups is None:
@@ -45,7 +45,10 @@ class Autoscaler:
         self._nodes, self._pods = context.informers.of(Node), context.informers.of(Pod)
         # Before the plugins, which would have them with fewer fields: informers are shared by the kind.
         context.informers.of(PodDisruptionBudget)
-        self._rules = Rules(InformerLister(context.informers))
+        try:
+            self._rules = Rules(InformerLister(context.informers), options.scheduler_config)
+        except ValueError as error:
+            raise FatalError(str(error)) from None
         for model in self._rules.reads():
             context.informers.of(model)
         self._status = StatusWriter(context.rest, self._clock, options.namespace, options.status_config_map_name)

@@ -10,9 +10,11 @@ from cloudprovider.flags import add_cloud_flags, provider_of
 from cloudprovider.interface import Provider
 from cluster_autoscaler.drainability import DrainRules
 from cluster_autoscaler.expanders._expander import Expander, expanders
+from componentbase.configfile import ConfigFileError
 from componentbase.flags import Serving, add_bool, add_duration, base_parser, fill, parse_list
 from kubeclient.leader import Election
 from kubeclient.manager import ManagerOptions
+from scheduler.configuration.load import Configuration, load_configuration
 
 NAME = "cluster-autoscaler"
 SECURE_PORT = 8085
@@ -40,6 +42,7 @@ class Options(ManagerOptions):
     max_pod_eviction_time: float
     namespace: str
     status_config_map_name: str
+    scheduler_config: Configuration
 
 
 def parse(argv: list[str] | None = None) -> Options:
@@ -55,7 +58,17 @@ def parse(argv: list[str] | None = None) -> Options:
     flags.add_argument(
         "--status-config-map-name", default="cluster-autoscaler-status", metavar="NAME", help="where it tells its state"
     )
+    flags.add_argument(
+        "--scheduler-config-file",
+        default="",
+        metavar="FILE",
+        help="the KubeSchedulerConfiguration whose profiles it plays; without it, the scheduler's defaults",
+    )
     args = flags.parse_args(argv)
+    try:
+        scheduler_config = load_configuration(args.scheduler_config_file)
+    except ConfigFileError as error:
+        flags.error(f"--scheduler-config-file: {error}")
     available = expanders()
     if wrong := [name for name in args.expander if name not in available]:
         flags.error(f"--expander: unknown {', '.join(wrong)}; there are {', '.join(sorted(available))}")
@@ -72,6 +85,7 @@ def parse(argv: list[str] | None = None) -> Options:
         provider=provider_of(flags, args),
         expander=[available[name] for name in args.expander],
         drain_rules=rules,
+        scheduler_config=scheduler_config,
         workers={NAME: 1},
         controllers=["*"],
         use_service_account_credentials=False,

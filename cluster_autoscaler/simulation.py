@@ -6,25 +6,18 @@ milliseconds for a hundred pods, so that nothing has to be undone and no two ans
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from apimachinery.meta import Object
 from apimachinery.model import from_dict, to_dict
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
+from scheduler.configuration.load import Configuration, Profile, default_configuration
 from scheduler.core.extension_points import Framework
-from scheduler.core.placement import Placement
-from scheduler.framework import (
-    Cycle,
-    Handle,
-    Lister,
-    PluginSpec,
-    Unfit,
-    collect_plugins,
-    kinds_read,
-    pod_fields,
-)
+from scheduler.core.placement import Choice, Placement
+from scheduler.extenders import plugin as extenders
+from scheduler.framework import Cycle, Handle, Lister, Unfit, kinds_read, pod_fields
 from scheduler.state.cache import SchedulerCache
 from scheduler.state.resources import CPU, MEMORY
 from scheduler.state.shape import Shapes
@@ -33,17 +26,33 @@ from scheduler.views import pod as pod_view
 
 
 class Rules:
-    """Holds the rules of the scheduler: its plugins, and the volumes, Services and so on that they look at."""
+    """Holds the rules of the scheduler: its profiles, and the volumes, Services and so on that their plugins look at.
 
-    def __init__(self, lister: Lister, specs: Sequence[PluginSpec] | None = None) -> None:
-        self.specs = collect_plugins() if specs is None else specs
+    Extenders are left out: nobody could tell them of nodes that are not there.
+    """
+
+    def __init__(self, lister: Lister, configuration: Configuration | None = None) -> None:
+        """Raises: ValueError for plugins that can't work (together)."""
+        profiles = (configuration or default_configuration()).profiles
+        self._profiles = {profile.name: profile.without(extenders.NAME) for profile in profiles}
+        self._specs = [spec for profile in self._profiles.values() for spec in profile.specs]
         self.lister = lister
-        self.fields = pod_fields(self.specs)
+        self.fields = pod_fields(self._specs)
         self._pod_model: type[pod_view.Pod] = pod_view.pod_view(self.fields).model
+        for profile in self._profiles.values():
+            self.placement(profile, SchedulerCache())
 
     def reads(self) -> list[type[Object]]:
         """Lists the kinds beyond pods and nodes that plugins look at."""
-        return kinds_read(self.specs)
+        return kinds_read(self._specs)
+
+    def profile_of(self, pod: pod_view.Pod) -> Profile:
+        """Returns the pod's own, and the first for pods of another scheduler."""
+        return self._profiles.get(pod.spec.schedulerName) or next(iter(self._profiles.values()))
+
+    def placement(self, profile: Profile, cache: SchedulerCache) -> Placement:
+        framework = Framework(profile.specs, Handle(cache, self.lister), profile.points)
+        return Placement(framework, cache, percentage=profile.percentage)
 
     def view(self, pod: Pod, node: str = "") -> pod_view.Pod:
         """Returns the pod as the scheduler sees it, on another node if one is named."""
@@ -57,8 +66,7 @@ class Simulation:
     def __init__(self, rules: Rules, nodes: Iterable[Node] = (), pods: Iterable[Pod] = ()) -> None:
         self._rules = rules
         self._cache = SchedulerCache(Shapes(rules.fields))
-        self._framework = Framework(rules.specs, Handle(self._cache, rules.lister))
-        self._placement = Placement(self._framework, self._cache)
+        self._placements: dict[str, Placement] = {}
         for node in nodes:
             self.add_node(node)
         for pod in pods:
@@ -78,7 +86,7 @@ class Simulation:
     def place(self, pod: Pod) -> str:
         """Puts the pod where the scheduler would, and returns the node; "" when it fits nowhere."""
         cycle = self._cycle(pod)
-        outcome = self._placement.choose(cycle)
+        outcome = self._choose(cycle)
         if isinstance(outcome, Unfit):
             return ""
         self._cache.assume(cycle.pod, cycle.shape, outcome.node, cycle.storage)
@@ -86,7 +94,7 @@ class Simulation:
 
     def reasons(self, pod: Pod) -> list[str]:
         """Returns why the pod fits nowhere, as the scheduler words it, without its numbers of nodes."""
-        outcome = self._placement.choose(self._cycle(pod))
+        outcome = self._choose(self._cycle(pod))
         if not isinstance(outcome, Unfit):
             return []
         _, _, counted = outcome.message.partition(": ")
@@ -102,6 +110,13 @@ class Simulation:
             total = int(table.allocatable[number, row])
             shares.append((total - int(table.free[number, row])) / total if total else 1.0)
         return shares[0], shares[1]
+
+    def _choose(self, cycle: Cycle) -> Choice | Unfit:
+        profile = self._rules.profile_of(cycle.pod)
+        placement = self._placements.get(profile.name)
+        if placement is None:
+            placement = self._placements[profile.name] = self._rules.placement(profile, self._cache)
+        return placement.choose(cycle)
 
     def _cycle(self, pod: Pod) -> Cycle:
         view = self._rules.view(pod)

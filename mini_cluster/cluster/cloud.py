@@ -126,6 +126,11 @@ def _shown(group: HostGroup, offered: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def scheduler_config(layout: Layout, flag: str) -> tuple[str, ...]:
+    """Returns the flag for the user's configuration of the scheduler, if there is one."""
+    return (f"{flag}={layout.scheduler_config}",) if layout.scheduler_config.exists() else ()
+
+
 def cloud_components(
     layout: Layout, cloud: CloudState, programs: Programs, flags: Callable[[str, int], tuple[str, ...]], *, needs: str
 ) -> list[Component]:
@@ -138,6 +143,7 @@ def cloud_components(
             *flags(CLUSTER_AUTOSCALER, cloud.autoscaler_port),
             f"--scale-down-unneeded-time={cloud.unneeded_seconds:g}s",
             f"--scale-down-delay-after-add={cloud.unneeded_seconds:g}s",
+            *scheduler_config(layout, "--scheduler-config-file"),
         )
         daemons.append((CLUSTER_AUTOSCALER, cloud.autoscaler_port, autoscaler))
     return [

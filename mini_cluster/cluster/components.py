@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from mini_cluster.cluster.cloud import cloud_components, group_flags
+from mini_cluster.cluster.cloud import cloud_components, group_flags, scheduler_config
 from mini_cluster.cluster.component import Component, FileProbe, HttpsProbe, Programs
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
@@ -159,7 +159,7 @@ def _controller_manager(layout: Layout, state: ClusterState, programs: Programs)
 
 
 def _scheduler(layout: Layout, state: ClusterState, programs: Programs) -> Component:
-    flags = (*_manager_flags(layout, SCHEDULER, state.ports.scheduler), *_scheduler_config(layout))
+    flags = (*_manager_flags(layout, SCHEDULER, state.ports.scheduler), *scheduler_config(layout, "--config"))
     program = (programs.script(SCHEDULER), *flags)
     probe = HttpsProbe("127.0.0.1", state.ports.scheduler, "/healthz")
     return Component(SCHEDULER, program, probe, needs=(API_SERVER,))
@@ -168,11 +168,7 @@ def _scheduler(layout: Layout, state: ClusterState, programs: Programs) -> Compo
 def explain_scheduling(layout: Layout, programs: Programs, pod: str) -> tuple[str, ...]:
     """Returns the command that tells what the scheduler's plugins say of the pod "namespace/name"."""
     kubeconfig = f"--kubeconfig={layout.component_kubeconfig(SCHEDULER)}"
-    return (programs.script(SCHEDULER), kubeconfig, *_scheduler_config(layout), f"--explain={pod}")
-
-
-def _scheduler_config(layout: Layout) -> tuple[str, ...]:
-    return (f"--config={layout.scheduler_config}",) if layout.scheduler_config.exists() else ()
+    return (programs.script(SCHEDULER), kubeconfig, *scheduler_config(layout, "--config"), f"--explain={pod}")
 
 
 def _manager_flags(layout: Layout, name: str, port: int) -> tuple[str, ...]:

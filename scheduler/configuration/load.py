@@ -37,6 +37,11 @@ class Profile:
     percentage: int = 0
     """The share of nodes that is enough to choose from; 0 for all."""
 
+    def without(self, plugin: str) -> Profile:
+        specs = [spec for spec in self.specs if spec.name != plugin]
+        points = {point: [name for name in names if name != plugin] for point, names in self.points.items()}
+        return replace(self, specs=specs, points=points)
+
 
 @dataclass(frozen=True, slots=True)
 class Configuration:

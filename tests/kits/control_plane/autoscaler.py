@@ -12,14 +12,15 @@ from cluster_autoscaler.simulation import Rules
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.policy.poddisruptionbudget import PodDisruptionBudget
+from scheduler.configuration.load import Configuration
 from tests.kits.control_plane.scheduler import FakeLister
 
 NOW = 1_700_000_000.0
 _uids = itertools.count(1)
 
 
-def rules() -> Rules:
-    return Rules(FakeLister())
+def rules(configuration: Configuration | None = None) -> Rules:
+    return Rules(FakeLister(), configuration)
 
 
 def node(name: str = "n1", cpu: str = "4", *, ready: bool = True, **more: Any) -> Node:

@@ -21,6 +21,7 @@ from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.node import TO_BE_DELETED_TAINT, Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.policy.poddisruptionbudget import PodDisruptionBudget
+from scheduler.configuration.load import default_configuration
 from tests.fakes.api import FakeApi, Running
 from tests.fakes.clock import QuickClock
 from tests.fakes.cloud import FakeCloud, FakeGroups
@@ -43,6 +44,7 @@ OPTIONS: dict[str, Any] = {
     "max_pod_eviction_time": 20.0,
     "namespace": "kube-system",
     "status_config_map_name": "cluster-autoscaler-status",
+    "scheduler_config": default_configuration(),
 }
 
 
