@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from apimachinery.errors import NotFound, StatusError, TooManyRequests
+from apimachinery.errors import NotFound, StatusError
 from apimachinery.meta import DeleteOptions, ObjectMeta, Preconditions
 from cluster_autoscaler.groups import CANDIDATE_TAINT
 from componentbase import logs
@@ -111,13 +111,11 @@ class Drainer:
             metadata=ObjectMeta(name=pod.name, namespace=pod.namespace),
             deleteOptions=DeleteOptions(gracePeriodSeconds=seconds, preconditions=Preconditions(uid=pod.metadata.uid)),
         )
-        while True:
+        while self._is_there(pod):  # else another pod may have its name, which is not to go
             try:
                 await self._rest.create(eviction, subresource_of=f"{pod.name}/eviction")
             except NotFound:
                 return ""
-            except TooManyRequests as error:
-                why = str(error)
             except (StatusError, ConnectionError, TimeoutError) as error:
                 why = str(error)
             else:
@@ -127,6 +125,7 @@ class Drainer:
                 return f"failed to evict pod {pod.key}: {why}"
             log.info("eviction refused, will retry", pod=pod.key, error=why)
             await self._clock.sleep(RETRY_SECONDS)
+        return ""
 
     async def _await_end(self, pods: Sequence[Pod]) -> None:
         try:

@@ -23,6 +23,8 @@ def read_priorities(text: str) -> dict[int, list[re.Pattern[str]]]:
         document = read_document(text.encode()).value
         if not isinstance(document, dict):
             raise ValueError("it is not a map")
+        if not all(isinstance(patterns, list) for patterns in document.values()):
+            raise ValueError("a priority has no list of expressions")
         return {int(number): [re.compile(item) for item in patterns] for number, patterns in document.items()}
     except (YamlError, TypeError, re.error) as error:
         raise ValueError(str(error)) from None

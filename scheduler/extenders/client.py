@@ -68,13 +68,14 @@ class ExtenderClient:
             if left is None:
                 left = [item["metadata"]["name"] for item in (answer.get("Nodes") or {}).get("items") or ()]
             failed, unresolvable = answer.get("FailedNodes") or {}, answer.get("FailedAndUnresolvableNodes") or {}
-            return Filtered(frozenset(left), failed | unresolvable, frozenset(failed.keys() - unresolvable.keys()))
+            reasons = {name: str(reason) for name, reason in (failed | unresolvable).items()}
+            return Filtered(frozenset(left), reasons, frozenset(failed.keys() - unresolvable.keys()))
 
     async def prioritize(self, pod: Document, names: list[str], nodes: Mapping[str, Document]) -> dict[str, int]:
         """Returns its ratings, 0 to MAX_PRIORITY, by node. Raises: ExtenderError."""
         answer = await self._ask(self.extender.prioritizeVerb, self._arguments(pod, names, nodes))
         with self._reading():
-            return {item["Host"]: int(item.get("Score") or 0) for item in answer}
+            return {item["Host"]: _whole(item.get("Score") or 0) for item in answer}
 
     async def preempt(
         self, pod: Document, candidates: Sequence[Preemption], pods: Mapping[str, Document]
@@ -138,7 +139,13 @@ class ExtenderClient:
 
 def _named_victims(victims: Document) -> NamedVictims:
     pods = _go_keys(victims.get("Pods") or [])
-    return NamedVictims([str(pod["UID"]) for pod in pods], int(victims.get("NumPDBViolations") or 0))
+    return NamedVictims([str(pod["UID"]) for pod in pods], _whole(victims.get("NumPDBViolations") or 0))
+
+
+def _whole(number: Any) -> int:
+    if not isinstance(number, int):
+        raise ValueError(f"{number!r} is not a whole number")
+    return number
 
 
 _KEYS = {

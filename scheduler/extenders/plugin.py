@@ -28,6 +28,8 @@ from scheduler.state.table import BoolArray, Rows
 from scheduler.state.victims import Preemption
 
 NAME = "Extenders"
+MOST_RATING = 2**53
+"""An extender may answer with any number and have any weight, but the scores of all plugins are added up."""
 
 log = logs.logger(__name__)
 
@@ -164,7 +166,7 @@ class Extenders(Plugin):
         advice: Advice = cycle.state[self.name]
         numbers = np.arange(len(self.table.names))[rows]
         scores = [advice.scores[self.table.names[row]] * (MAX_SCORE // MAX_PRIORITY) for row in numbers]
-        return np.array(scores, np.int64)
+        return np.array([min(max(score, -MOST_RATING), MOST_RATING) for score in scores], np.int64)
 
     async def bind(self, cycle: Cycle, node: str) -> bool:
         for client in self._clients:

@@ -205,6 +205,18 @@ def test_a_broken_extender_is_ignored_or_keeps_pods_waiting(
     with extended(cluster, tmp_path, broken | {"ignorable": True}):
         cluster.pod("first")
         assert cluster.where("first")
+        extender.verbs["filter"] = lambda asked: {"NodeNames": [["n1"]]}
+        cluster.pod("strange")
+        assert cluster.where("strange")
+        del extender.verbs["filter"]
+    rating = {"urlPrefix": extender.url, "prioritizeVerb": "prioritize", "weight": 1000, "nodeCacheCapable": True}
+    with extended(cluster, tmp_path, rating | {"ignorable": True}):
+        for name, score in (("huge", 10**18), ("no-integer", 10**30), ("no-number", "much")):
+            extender.verbs["prioritize"] = lambda asked, score=score: [
+                {"Host": node, "Score": score} for node in asked["NodeNames"]
+            ]
+            cluster.pod(name)
+            assert cluster.where(name)
     with extended(cluster, tmp_path, broken):
         cluster.pod("second")
         condition = eventually(lambda: cluster.condition("second"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apimachinery.errors import TooManyRequests
+from apimachinery.errors import Conflict, TooManyRequests
 from apimachinery.meta import LabelSelector
 from apimachinery.yaml import read_document
 from cloudprovider.interface import NodeGroup
@@ -252,6 +252,24 @@ async def test_a_node_whose_pods_may_not_be_evicted_takes_pods_again(bench: Make
     )
     b.api.before = None
     await b.looks_after(1)
+    await b.looks_after(61)
+    assert b.groups.removed == ["n2"]
+
+
+async def test_a_pod_that_came_in_place_of_another_holds_up_nothing(bench: Make) -> None:
+    b = bench()
+    b.nodes("n1", "n2")
+    b.api.put(pod("p", "2", on="n1"))
+    b.api.put(pod("q", "1", "StatefulSet", on="n2"))
+    await b.look()
+
+    def replace_first(request: str) -> None:
+        if request.endswith("eviction"):
+            b.api.change(Pod, "default/q", lambda item: setattr(item.metadata, "uid", "new"))
+            b.api.change(Pod, "default/q", lambda item: setattr(item.spec, "nodeName", "n1"))
+            raise Conflict("the UID in the precondition (q) does not match the UID in record (new)")
+
+    b.api.before = replace_first
     await b.looks_after(61)
     assert b.groups.removed == ["n2"]
 

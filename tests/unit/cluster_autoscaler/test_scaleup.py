@@ -202,6 +202,7 @@ PRIORITIES = "10: [.*]\n50: ['^spot', nothing]\n"
         (["priority", "least-waste"], "10: [none]", {"small"}),
         (["priority", "least-waste"], "nonsense", {"small"}),
         (["priority", "least-waste"], "10: ['(']", {"small"}),
+        (["priority", "least-waste"], "10: rg", {"small"}),
         (["random"], "", {"small", "large", "spot"}),
     ],
 )
