@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from apimachinery.conditions import is_true
+from apimachinery.times import parse_time
 from cluster_autoscaler.drainability import Blocked, DrainRules, pods_to_move
 from cluster_autoscaler.groups import GroupState, pods_by_node
 from cluster_autoscaler.simulation import Rules, Simulation
@@ -60,7 +61,8 @@ def plan_scale_down(
     limits: Limits,
     unneeded: Mapping[str, float],
 ) -> ScaleDownPlan:
-    """Returns nodes that may all go together, first those that have been unneeded longest.
+    """Returns nodes that may all go together, first those that have been unneeded longest; of equal ones the youngest,
+    as older ones have images and local volumes.
 
     `unneeded` says since when nodes have been. One that would take the pods of another that goes is needed.
     """
@@ -70,7 +72,7 @@ def plan_scale_down(
     use = {node.name: max(base.utilization(node.name)) for node in nodes if node.name in group_of}
     candidates = sorted(
         (node for node in nodes if node.name in use),
-        key=lambda node: (unneeded.get(node.name, float("inf")), use[node.name], node.name),
+        key=lambda node: (unneeded.get(node.name, float("inf")), use[node.name], -_created(node), node.name),
     )
     removals: list[Removal] = []
     blocked: dict[str, str] = {}
@@ -93,6 +95,10 @@ def plan_scale_down(
         moved += places
         removals.append(Removal(node, state.name, [pod for pod, _ in places], use[node.name]))
     return ScaleDownPlan(removals, blocked)
+
+
+def _created(node: Node) -> float:
+    return parse_time(node.metadata.creationTimestamp) if node.metadata.creationTimestamp else 0.0
 
 
 def _keeps(node: Node, state: GroupState, utilization: float, limits: Limits, leaving: int) -> str:

@@ -123,6 +123,12 @@ def test_the_longest_unneeded_goes_first() -> None:
     assert names(plan([node("n1"), node("n2")], pods, unneeded={"n1": 5.0, "n2": 6.0})) == ["n1"]
 
 
+def test_of_equal_nodes_the_youngest_goes_first() -> None:
+    old, young = node("n1"), node("n2")
+    old.metadata.creationTimestamp, young.metadata.creationTimestamp = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+    assert names(plan([old, young], [], least=1)) == ["n2"]
+
+
 def test_the_group_keeps_its_minimum() -> None:
     result = plan([node("n1"), node("n2"), node("n3")], [], least=2)
     assert len(result.removals) == 1
