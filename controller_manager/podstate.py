@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apimachinery.conditions import get_condition
+from apimachinery.conditions import get_condition, is_true
 from apimachinery.times import parse_time
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
@@ -36,8 +36,7 @@ def ready_condition(pod: Pod) -> PodCondition | None:
 
 
 def is_ready(pod: Pod) -> bool:
-    condition = ready_condition(pod)
-    return condition is not None and condition.status == "True"
+    return is_true(pod.status.conditions, "Ready")
 
 
 def ready_since(pod: Pod) -> float | None:

@@ -115,11 +115,11 @@ class ServiceBalancers:
         log.info("load balancer deleted", service=service.key)
 
     async def _write_status(self, service: Service, status: LoadBalancerStatus) -> Service:
-        changed = service.clone()
-        changed.status.loadBalancer = status
         shown = [(item.ip, item.hostname) for item in status.ingress or ()]
         if shown == [(item.ip, item.hostname) for item in service.status.loadBalancer.ingress or ()]:
             return service
+        changed = service.clone()
+        changed.status.loadBalancer = status
         return await self._rest.update(changed, "status")
 
     async def _with_finalizer(self, service: Service, *, wanted: bool) -> Service:

@@ -5,7 +5,7 @@ Source: Kubernetes documentation, "API-initiated Eviction", "Unhealthy Pod Evict
 
 from __future__ import annotations
 
-from apimachinery.conditions import get_condition, set_condition
+from apimachinery.conditions import get_condition, is_true, set_condition
 from apimachinery.errors import FieldError, Forbidden, StatusError, TooManyRequests, UnclassifiedError
 from apimachinery.meta import Condition
 from apimachinery.model import decode
@@ -57,8 +57,7 @@ def covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
 
 def is_free(budget: PodDisruptionBudget, pod: Pod) -> bool:
     """Tells whether the pod takes nothing from its budget: it is not ready, and the policy lets such pods go."""
-    ready = get_condition(pod.status.conditions, "Ready")
-    if ready is not None and ready.status == "True":
+    if is_true(pod.status.conditions, "Ready"):
         return False
     status = budget.status
     if budget.spec.unhealthyPodEvictionPolicy == ALWAYS_ALLOW:

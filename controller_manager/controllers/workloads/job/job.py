@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from apimachinery.conditions import get_condition, set_condition
+from apimachinery.conditions import is_true, set_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.meta import controller_of
 from apimachinery.selectors import Selector, selector_of
@@ -224,8 +224,7 @@ class JobReconciler:
     def _show_suspension(self, job: Job) -> None:
         """Keeps the condition Suspended; a Job that goes on starts anew as far as its deadline is concerned."""
         status, suspended = job.status, bool(job.spec.suspend)
-        condition = get_condition(status.conditions, SUSPENDED)
-        if (condition is not None and condition.status == "True") == suspended:
+        if is_true(status.conditions, SUSPENDED) == suspended:
             return
         now = format_time(self._clock.now())
         word = "Suspended" if suspended else "Resumed"
