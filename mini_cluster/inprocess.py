@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ def in_process_api(folder: Path, etcd_url: str = "", *flags: str) -> Iterator[In
     ServiceAccount is off, unless `--enable-admission-plugins` names it.
     Raises: RuntimeError when either does not start.
     """
-    with _etcd(folder) if not etcd_url else _running(etcd_url) as url:
+    with nullcontext(etcd_url) if etcd_url else _etcd(folder) as url:
         from apiserver.app import create_app
         from apiserver.options.options import parse_options
 
@@ -77,11 +77,6 @@ def in_process_api(folder: Path, etcd_url: str = "", *flags: str) -> Iterator[In
             with api.http:
                 _wait_ready(api)
                 yield api
-
-
-@contextmanager
-def _running(url: str) -> Iterator[str]:
-    yield url
 
 
 def _wait_ready(api: InProcessApi) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mini_cluster.cli.commands import Commands
 from mini_cluster.console import GREEN, RED, Cell, Console
 from mini_cluster.launcher import Cluster
 
@@ -41,46 +42,21 @@ clients that watch are told to list again. The old data stays in etcd-before-res
 """
 
 
-def add_etcd_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
-) -> None:
-    """Each command stores its function as `run`."""
-    etcd = commands.add_parser(
-        "etcd",
-        parents=[shared],
-        help="look after the store: status, snapshots, defragmentation",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_etcd_commands(commands: Commands) -> None:
+    etcd = commands.group(
+        "etcd", "look after the store: status, snapshots, defragmentation", DESCRIPTION, epilog=EPILOG
     )
-    actions = etcd.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, summary in (
         ("status", _status, "show each member's role, size and revision; exit code 1 unless all is well"),
         ("members", _members, "list the members and their addresses"),
     ):
-        action = actions.add_parser(name, parents=[shared], help=summary, description=summary)
-        action.add_argument("-o", "--output", choices=("table", "json"), default="table")
-        action.set_defaults(run=run)
-    summary = "give the room of deleted data back, on one member after the other"
-    defrag = actions.add_parser("defrag", parents=[shared], help=summary, description=summary)
-    defrag.set_defaults(run=_defrag)
-    snapshot = actions.add_parser(
-        "snapshot", parents=[shared], help="save all objects to a file, or restore them from one"
-    )
-    kinds = snapshot.add_subparsers(title="actions", metavar="ACTION", required=True)
-    summary = "save all objects to a file"
-    save = kinds.add_parser("save", parents=[shared], help=summary, description=summary)
+        etcd.add(name, run, summary).add_argument("-o", "--output", choices=("table", "json"), default="table")
+    etcd.add("defrag", _defrag, "give the room of deleted data back, on one member after the other")
+    snapshot = etcd.group("snapshot", "save all objects to a file, or restore them from one")
+    save = snapshot.add("save", _save, "save all objects to a file")
     save.add_argument("file", type=Path, metavar="FILE", help="replaced in one step if it exists")
-    save.set_defaults(run=_save)
-    restore = kinds.add_parser(
-        "restore",
-        parents=[shared],
-        help="replace all objects by those of a file",
-        description=RESTORE_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    restore = snapshot.add("restore", _restore, "replace all objects by those of a file", RESTORE_DESCRIPTION)
     restore.add_argument("file", type=Path, metavar="FILE", help="written by `snapshot save` or by `etcdctl`")
-    restore.set_defaults(run=_restore)
 
 
 def _status(options: argparse.Namespace, console: Console) -> int:

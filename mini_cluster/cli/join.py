@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from componentbase.flags import parse_duration
+from mini_cluster.cli.commands import Commands
 from mini_cluster.console import Console
 from mini_cluster.join.invitation import Invitation
 
@@ -18,14 +19,12 @@ The cluster is known by the hash in the line, so that nobody else can pretend to
 """
 
 
-def add_join_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
-) -> None:
-    invitation = commands.add_parser(
+def add_join_commands(commands: Commands) -> None:
+    invitation = commands.add(
         "join-command",
-        parents=[shared],
-        help="print the line that makes another machine a worker host",
-        description="Prints the line that makes another machine a worker host, once: each machine needs its own.",
+        _join_command,
+        "print the line that makes another machine a worker host",
+        "Prints the line that makes another machine a worker host, once: each machine needs its own.",
     )
     invitation.add_argument(
         "--address",
@@ -40,14 +39,7 @@ def add_join_commands(
         metavar="DURATION",
         help="for how long the line can be used (24h)",
     )
-    invitation.set_defaults(run=_join_command)
-    join = commands.add_parser(
-        "join",
-        parents=[shared],
-        help="make this machine a worker host of a cluster elsewhere",
-        description=JOIN_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    join = commands.add("join", _join, "make this machine a worker host of a cluster elsewhere", JOIN_EXAMPLE)
     join.add_argument("server", metavar="ADDRESS:PORT", help="the API server")
     join.add_argument(
         "--token", required=True, metavar="TOKEN", help="bootstrap token, such as abcdef.0123456789abcdef"
@@ -71,7 +63,6 @@ def add_join_commands(
         metavar="IP",
         help="this machine's address (by default that of the route to the server)",
     )
-    join.set_defaults(run=_join)
 
 
 def _lifetime(text: str) -> float:

@@ -9,10 +9,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from componentbase.flags import parse_duration
+from mini_cluster.cli.commands import Commands, Run
 from mini_cluster.cli.etcd import add_etcd_commands
 from mini_cluster.cli.join import add_join_commands
 from mini_cluster.cluster.components import explain_scheduling
@@ -79,13 +80,8 @@ def parser() -> argparse.ArgumentParser:
         options.add_argument("--dir", metavar="FOLDER", help=f"the cluster's folder ({DEFAULT_FOLDER})")
         options.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
     top.set_defaults(dir=DEFAULT_FOLDER, quiet=False)
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    def add(name: str, run: Callable[[argparse.Namespace, Console], int], summary: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, parents=[shared], help=summary, description=summary)
-        command.set_defaults(run=run)
-        return command
-
+    commands = Commands(top, shared, "commands")
+    add = commands.add
     _add_up_flags(add("up", _up, "bring the cluster up, or repair it; returns when every node is Ready"))
     down = add("down", _down, "end everything and leave nothing on the machine but the cluster's folder")
     down.add_argument(
@@ -103,10 +99,10 @@ def parser() -> argparse.ArgumentParser:
     explain = add("explain-scheduling", _explain_scheduling, "show why each node was refused for a pod, or its score")
     explain.add_argument("pod", metavar="POD")
     explain.add_argument("-n", "--namespace", default="default", help="the pod's namespace (%(default)s)")
-    _add_node_commands(commands, shared)
-    add_join_commands(commands, shared)
-    _add_load_commands(commands, shared)
-    add_etcd_commands(commands, shared)
+    _add_node_commands(commands)
+    add_join_commands(commands)
+    _add_load_commands(commands)
+    add_etcd_commands(commands)
     return top
 
 
@@ -164,43 +160,34 @@ def _add_up_flags(up: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_node_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
-) -> None:
-    node = commands.add_parser(
-        "node", parents=[shared], help="add, remove, switch off and on worker hosts", description="Worker hosts."
-    )
-    actions = node.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for name, run, summary in (
-        ("list", _node_list, "show the worker hosts"),
-        ("add", _node_add, "add a host to the running cluster and wait until it is Ready"),
-        ("remove", _node_remove, "take a host out of the cluster, with its containers, images and volumes"),
-        ("stop", _node_stop, "switch a host off as if its power was cut: daemons, engine and containers are killed"),
-        ("start", _node_start, "switch a host on and wait until it is Ready"),
-        ("restart", _node_restart, "switch a host off and on"),
+def _add_node_commands(commands: Commands) -> None:
+    node = commands.group("node", "add, remove, switch off and on worker hosts", "Worker hosts.")
+    node.add("list", _node_list, "show the worker hosts")
+    add = node.add("add", _node_add, "add a host to the running cluster and wait until it is Ready")
+    add.add_argument("node", nargs="?", default="", metavar="NODE", help="by default the lowest free number")
+    add.add_argument("--group", default=DEFAULT_GROUP, help="of which it is to be one (%(default)s)")
+    for name, act, done, summary in (
+        (
+            "remove",
+            Cluster.remove_node,
+            "gone",
+            "take a host out of the cluster, with its containers, images and volumes",
+        ),
+        ("stop", Cluster.stop_node, "off", "switch a host off as if its power was cut: all its processes are killed"),
+        ("start", Cluster.start_node, "on", "switch a host on and wait until it is Ready"),
+        ("restart", _switch_off_and_on, "on again", "switch a host off and on"),
     ):
-        action = actions.add_parser(name, parents=[shared], help=summary, description=summary)
-        action.set_defaults(run=run)
-        if name == "add":
-            action.add_argument("node", nargs="?", default="", metavar="NODE", help="by default the lowest free number")
-            action.add_argument("--group", default=DEFAULT_GROUP, help="of which it is to be one (%(default)s)")
-        elif name != "list":
-            action.add_argument("node", metavar="NODE", help="such as worker-1")
+        action = node.add(name, _node_act, summary)
+        action.add_argument("node", metavar="NODE", help="such as worker-1")
+        action.set_defaults(act=act, done=done)
 
 
-def _add_load_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
-) -> None:
-    load = commands.add_parser(
-        "load", parents=[shared], help="put images on every node", description="Puts images on every node."
-    )
-    kinds = load.add_subparsers(title="sources", metavar="SOURCE", required=True)
-    archive = kinds.add_parser("archive", parents=[shared], help="from an archive that `docker save` wrote")
+def _add_load_commands(commands: Commands) -> None:
+    load = commands.group("load", "put images on every node", title="sources")
+    archive = load.add("archive", _load_archive, "from an archive that `docker save` wrote")
     archive.add_argument("file", type=Path, metavar="FILE")
-    archive.set_defaults(run=_load_archive)
-    image = kinds.add_parser("image", parents=[shared], help="from this machine's own container engine")
+    image = load.add("image", _load_image, "from this machine's own container engine")
     image.add_argument("name", metavar="NAME")
-    image.set_defaults(run=_load_image)
 
 
 def _node_count(text: str) -> int:
@@ -338,27 +325,15 @@ def _node_add(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _node_remove(options: argparse.Namespace, console: Console) -> int:
-    Cluster(options.dir, console).remove_node(options.node)
-    console.title(f"{options.node} is gone")
+def _node_act(options: argparse.Namespace, console: Console) -> int:
+    options.act(Cluster(options.dir, console), options.node)
+    console.title(f"{options.node} is {options.done}")
     return 0
 
 
-def _node_stop(options: argparse.Namespace, console: Console) -> int:
-    Cluster(options.dir, console).stop_node(options.node)
-    console.title(f"{options.node} is off")
-    return 0
-
-
-def _node_start(options: argparse.Namespace, console: Console) -> int:
-    Cluster(options.dir, console).start_node(options.node)
-    console.title(f"{options.node} is on")
-    return 0
-
-
-def _node_restart(options: argparse.Namespace, console: Console) -> int:
-    _node_stop(options, console)
-    return _node_start(options, console)
+def _switch_off_and_on(cluster: Cluster, node: str) -> None:
+    cluster.stop_node(node)
+    cluster.start_node(node)
 
 
 def _load_archive(options: argparse.Namespace, console: Console) -> int:
@@ -385,7 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Console().error(str(error))
         return 1
     console = Console(quiet=options.quiet)
-    run: Callable[[argparse.Namespace, Console], int] = options.run
+    run: Run = options.run
     try:
         return run(options, console)
     except LauncherError as error:

@@ -20,12 +20,7 @@ def run(argv: Sequence[str], *, stdin: str = "", check: bool = True) -> str:
     With `check=False` a failure returns "" instead, for commands that ask whether something is there.
     Raises: MachineCommandError.
     """
-    try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
-    except OSError as error:
-        raise MachineCommandError(f"cannot run {argv[0]}: {error.strerror}") from None
-    except subprocess.TimeoutExpired:
-        raise MachineCommandError(f"{' '.join(argv)}: no end within {COMMAND_SECONDS:g} s") from None
+    done = _ended(argv, stdin)
     if done.returncode == 0:
         return done.stdout
     if check:
@@ -35,8 +30,12 @@ def run(argv: Sequence[str], *, stdin: str = "", check: bool = True) -> str:
 
 def succeeds(argv: Sequence[str]) -> bool:
     """Tells whether the command ends with 0. Raises: MachineCommandError when it cannot be run."""
+    return _ended(argv).returncode == 0
+
+
+def _ended(argv: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(argv, capture_output=True, timeout=COMMAND_SECONDS, check=False).returncode == 0
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
     except OSError as error:
         raise MachineCommandError(f"cannot run {argv[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER
 
@@ -131,6 +133,25 @@ def ancestors(processes: Mapping[int, Process], pid: int) -> set[int]:
         chain.add(pid)
         pid = processes[pid].parent
     return chain
+
+
+def start_session(argv: Sequence[str], log: Path, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Starts a process in a session of its own, with these variables besides our own; `log` gets its output at the end.
+
+    Raises: OSError.
+    """
+    environment = {**os.environ, **variables}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+        )
 
 
 def send(process: Process, number: signal.Signals) -> None:

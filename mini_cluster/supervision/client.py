@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.errors import ClusterError
-from mini_cluster.machine.processes import Process, send, snapshot, started_at, wait_gone
+from mini_cluster.machine.processes import Process, send, snapshot, start_session, started_at, wait_gone
 from mini_cluster.supervision import control
 from mini_cluster.supervision.control import ControlError, NoSupervisor
 from mini_cluster.supervision.keeper import STOPPED, ComponentStatus
@@ -40,10 +38,7 @@ class SupervisorClient:
 
     def statuses(self) -> list[ComponentStatus]:
         """Returns the state of each component. Raises: NoSupervisor, ControlError."""
-        return [
-            ComponentStatus(**line)
-            for line in control.call(self._layout.supervisor_socket, {"op": "status"}, seconds=SILENCE_SECONDS)
-        ]
+        return [ComponentStatus(**line) for line in self._call({"op": "status"}, SILENCE_SECONDS)]
 
     def unsupervised(self) -> list[ComponentStatus]:
         """Returns the components that run although the supervisor doesn't; where none does, the supervisor."""
@@ -65,19 +60,9 @@ class SupervisorClient:
                 wait_gone([process], SHUTDOWN_SECONDS)
         layout = self._layout
         layout.logs.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {MARKER: layout.key, COMPONENT_MARKER: "supervisor"}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        module = "mini_cluster.supervision.supervisor"
-        with layout.supervisor_log.open("ab") as log:
-            subprocess.Popen(
-                [sys.executable, "-P", "-m", module, str(layout.root), str(self._owner_pid)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env=environment,
-                start_new_session=True,
-            )
+        argv = [sys.executable, "-P", "-m", "mini_cluster.supervision.supervisor", str(layout.root)]
+        marks = {MARKER: layout.key, COMPONENT_MARKER: "supervisor"}
+        start_session([*argv, str(self._owner_pid)], layout.supervisor_log, marks)
 
     def await_start(self) -> None:
         """Raises: ClusterError when it doesn't answer in time."""
@@ -95,7 +80,7 @@ class SupervisorClient:
         deadline = time.monotonic() + READY_SECONDS
         waiting: list[str] = []
         try:
-            for line in control.call(self._layout.supervisor_socket, request, seconds=SILENCE_SECONDS):
+            for line in self._call(request, SILENCE_SECONDS):
                 self._show(line)
                 waiting = line.get("waiting", waiting)
                 if time.monotonic() > deadline:
@@ -109,17 +94,18 @@ class SupervisorClient:
         """Lets it end everything and itself, if it answers; what is left is for the sweep."""
         request = {"op": "shutdown", "at_once": at_once}
         with suppress(ControlError):
-            for _ in control.call(self._layout.supervisor_socket, request, seconds=SHUTDOWN_SECONDS):
+            for _ in self._call(request, SHUTDOWN_SECONDS):
                 pass
 
     def _version(self) -> str:
         """Returns the version of the running supervisor's code, "" when it doesn't answer."""
         with suppress(ControlError):
-            for line in control.call(
-                self._layout.supervisor_socket, {"op": "version"}, seconds=control.CONNECT_SECONDS
-            ):
+            for line in self._call({"op": "version"}, control.CONNECT_SECONDS):
                 return str(line["version"])
         return ""
+
+    def _call(self, request: dict[str, Any], seconds: float) -> Iterator[dict[str, Any]]:
+        return control.call(self._layout.supervisor_socket, request, seconds=seconds)
 
     def _processes(self) -> list[Process]:
         """Returns the cluster's processes that run now."""

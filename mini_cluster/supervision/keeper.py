@@ -20,7 +20,7 @@ from pathlib import Path
 from mini_cluster.cluster.component import Component
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.errors import LauncherError
-from mini_cluster.machine.processes import Process, read_process, send, snapshot, started_at
+from mini_cluster.machine.processes import Process, read_process, send, snapshot, start_session, started_at
 from mini_cluster.supervision.probes import ReadinessProber
 
 FIRST_BACKOFF_SECONDS = 0.5
@@ -222,22 +222,9 @@ def spawn(component: Component, layout: Layout) -> subprocess.Popen[bytes]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not component.logs_itself and path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(path.with_name(f"{path.name}.1"))
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environment |= component.environment
-    environment[MARKER] = layout.key
-    environment[COMPONENT_MARKER] = component.name
-    environment[INPUTS_MARKER] = inputs_hash(component, layout)
+    marks = {MARKER: layout.key, COMPONENT_MARKER: component.name, INPUTS_MARKER: inputs_hash(component, layout)}
     try:
-        with path.open("ab") as log:
-            return subprocess.Popen(
-                component.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env=environment,
-                start_new_session=True,
-            )
+        return start_session(component.argv, path, {**component.environment, **marks})
     except OSError as error:
         raise StartError(f"cannot run {component.argv[0]}: {error.strerror}") from None
 

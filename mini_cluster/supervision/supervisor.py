@@ -338,31 +338,28 @@ class ControlServer:
             writer.close()
 
     async def _answer(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        operation = request.get("op")
-        if operation == "status":
-            for status in self._supervisor.statuses():
-                yield dataclasses.asdict(status)
-        elif operation == "version":
-            yield {"version": self._version}
-        elif operation == "apply":
-            await self._supervisor.apply()
-            if request.get("wait", True):
-                async for line in self._supervisor.progress():
-                    yield line
-        elif operation == "restart":
-            await self._supervisor.restart(list(request.get("names", ())))
+        operation, names = request.get("op"), list(request.get("names", ()))
+        match operation:
+            case "status":
+                for status in self._supervisor.statuses():
+                    yield dataclasses.asdict(status)
+            case "version":
+                yield {"version": self._version}
+            case "apply":
+                await self._supervisor.apply()
+            case "restart":
+                await self._supervisor.restart(names)
+            case "start":
+                await self._supervisor.start(names)
+            case "stop":
+                await self._supervisor.stop()
+            case "shutdown":
+                await self._supervisor.shutdown(at_once=bool(request.get("at_once")))
+            case _:
+                raise StateError(f"unknown request {operation!r}")
+        if operation in ("apply", "restart", "start") and request.get("wait", True):
             async for line in self._supervisor.progress():
                 yield line
-        elif operation == "stop":
-            await self._supervisor.stop()
-        elif operation == "start":
-            await self._supervisor.start(list(request.get("names", ())))
-            async for line in self._supervisor.progress():
-                yield line
-        elif operation == "shutdown":
-            await self._supervisor.shutdown(at_once=bool(request.get("at_once")))
-        else:
-            raise StateError(f"unknown request {operation!r}")
 
 
 async def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
