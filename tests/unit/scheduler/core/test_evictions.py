@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from apimachinery.errors import ServiceUnavailable
+from scheduler.framework import Cycle, Handle, Plugin, PluginSpec, Rejected, collect_plugins
+from scheduler.state.victims import Preemption as PreemptionCandidate
 from scheduler.views.pod import Pod
 from tests.fakes.clock import FakeClock
 from tests.kits.control_plane.scheduler import node, pod
@@ -79,3 +84,50 @@ async def test_a_preemptor_is_not_tried_again_before_its_evictions_are_written(s
     bench.rest.hold_deletions.set()
     await bench.until(lambda: bench.rest.bindings)
     assert bench.rest.bindings == [("default/high", "n1")]
+
+
+class Reviewer(Plugin):
+    """Spares all victims once the test lets it answer; the next time, none."""
+
+    def __init__(self, name: str, handle: Handle) -> None:
+        super().__init__(name, handle)
+        self.asked, self.answer = asyncio.Event(), asyncio.Event()
+
+    async def review_victims(
+        self, cycle: Cycle, candidates: Sequence[PreemptionCandidate]
+    ) -> Sequence[PreemptionCandidate] | Rejected:
+        if self.asked.is_set():
+            return candidates
+        self.asked.set()
+        await self.answer.wait()
+        return Rejected("all of them are dear")
+
+
+async def reviewed(started: Started) -> tuple[Preemption, Reviewer]:
+    """A preemption that is being reviewed."""
+    clock = FakeClock()
+    bench = started(clock=clock, specs=[*collect_plugins(), PluginSpec("Reviewer", Reviewer)])
+    case = Preemption(bench, clock)
+    (reviewer,) = (item for item in bench.scheduler.profiles.plugins() if isinstance(item, Reviewer))
+    await bench.until(reviewer.asked.is_set)
+    return case, reviewer
+
+
+async def test_what_happens_while_victims_are_reviewed_is_made_up_for(started: Started) -> None:
+    case, reviewer = await reviewed(started)
+    case.bench.put(node("n2", cpu="2"))
+    reviewer.answer.set()
+    await case.bench.until(lambda: case.bench.rest.bindings)
+    assert case.bench.rest.bindings == [("default/high", "n2")]
+    assert ("high", "FailedScheduling", f"{FULL} preemption: all of them are dear") in case.bench.recorder.events
+    assert case.bench.rest.deletions == []
+
+
+async def test_a_preemptor_that_goes_while_victims_are_reviewed_is_not_queued_again(started: Started) -> None:
+    case, reviewer = await reviewed(started)
+    case.bench.remove(case.preemptor)
+    case.bench.put(pod("next", cpu="2", priority=9))
+    reviewer.answer.set()
+    await case.bench.until(lambda: len(case.bench.rest.deletions) == 2)
+    assert [name for name, _, _ in case.bench.recorder.events if name == "high"] == []
+    assert len(case.bench.scheduler.queue) == 1
