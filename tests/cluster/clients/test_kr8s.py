@@ -8,6 +8,7 @@ import pytest
 from kr8s.objects import ConfigMap, Deployment, Node, Pod, Service
 
 from mini_cluster.pytest_plugin import ClusterHandle
+from tests.kits.eventually import eventually
 from tests.kits.manifests import container, deployment, pod, service, web_container
 
 READY_SECONDS = 60
@@ -65,7 +66,7 @@ def test_a_pod_is_run_and_asked(api: kr8s.Api, namespace: str) -> None:
     shell = Pod(pod("shell", container("sh", "-c", "echo one; echo two; sleep 1000")), api=api, namespace=namespace)
     shell.create()
     shell.wait("condition=Ready", timeout=READY_SECONDS)
-    assert list(shell.logs()) == ["one", "two"]
+    eventually(lambda: list(shell.logs()) == ["one", "two"], "its lines are logged")
     done = shell.exec(["sh", "-c", "echo out; echo err >&2; exit 4"], check=False)
     assert (done.stdout, done.stderr, done.returncode) == (b"out\n", b"err\n", 4)
     shell.delete(grace_period=0)

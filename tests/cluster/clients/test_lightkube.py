@@ -59,7 +59,7 @@ def test_a_pod_is_watched_and_asked(client: Client) -> None:
     for _, found in client.watch(Pod, fields={"metadata.name": "shell"}):
         if any(c.type == "Ready" and c.status == "True" for c in found.status.conditions or ()):
             break
-    assert list(client.log("shell")) == ["hello\n"]
+    eventually(lambda: list(client.log("shell")) == ["hello\n"], "its line is logged")
     done = client.exec("shell", command=["cat", "/etc/hostname"], stdout=True)
     assert done.stdout.strip() == "shell"
     client.delete(Pod, "shell", grace_period=0)

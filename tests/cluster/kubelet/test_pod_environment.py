@@ -221,7 +221,7 @@ spec:
         mirror = f"{name}-worker-1"
         eventually(lambda: mk.try_run("get", "pod", mirror).returncode == 0, "the mirror is there", SECONDS)
         mk.run("wait", "--for=condition=Ready", f"pod/{mirror}", "--timeout=60s")
-        assert mk.run("logs", mirror) == "static\n"
+        eventually(lambda: mk.run("logs", mirror) == "static\n", "its line is logged", SECONDS)
         assert mk.run("exec", mirror, "--", "echo", "in it") == "in it\n"
         eventually(lambda: "Started container app" in mk.run("describe", "pod", mirror), "its events are told", SECONDS)
         first = mk.get("pod", mirror)["metadata"]["uid"]
