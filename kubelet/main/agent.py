@@ -107,7 +107,7 @@ class Agent:
         self.recorder = EventRecorder(rest, "kubelet", options.node_name, clock=clock)
         self.source = PodSource(rest, options.node_name)
         self.services = Informer(rest, Service)
-        self.pleg = Pleg(runtime, table.wake, clock)
+        self.pleg = Pleg(runtime, table.runtime_changed, clock)
         self.runtime_health = RuntimeHealth(runtime, self.pleg, clock)
         self.node = NodeReporter(
             rest,

@@ -16,7 +16,7 @@ from kubelet.container.events import Events
 from kubelet.network.dns import ClusterDns, pod_dns
 from kubelet.network.names import NameTooLong, kernel_hostname, pod_names
 from kubelet.pod.termination import Terminator
-from kubelet.pod.work import PodWork, SyncFailed
+from kubelet.pod.work import PodWork, SandboxFailed, SyncFailed
 from kubelet.runtime.configs import DnsConfig
 from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime, RuntimeUnavailable
 from kubelet.volume.interface import Mounted
@@ -61,7 +61,7 @@ class Sandboxes:
         except (EngineError, NameTooLong, StatusError, ConnectionError, TimeoutError) as error:
             message = f"Failed to create pod sandbox: {error}"
             self.events.event(pod, "Warning", "FailedCreatePodSandBox", message)
-            raise SyncFailed(message) from None
+            raise SandboxFailed(message) from None
         log.info("sandbox created", pod=pod.key, attempt=attempt, ips=",".join(sandbox.ips))
 
     async def _group(self, pod: Pod) -> str:

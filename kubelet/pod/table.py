@@ -49,6 +49,12 @@ class PodTable:
         if work is not None:
             work.wake.set()
 
+    def runtime_changed(self, uid: str) -> None:
+        """Wakes the worker, unless all that the runtime can tell of is its own last try to make a sandbox."""
+        work = self._works.get(uid)
+        if work is not None and not work.without_sandbox:
+            work.wake.set()
+
     def admitted(self) -> Iterable[Pod]:
         """Lists the pods that hold resources of the node.
 

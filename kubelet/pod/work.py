@@ -32,12 +32,17 @@ class SyncFailed(Exception):
     """Something outside the pod's spec went wrong; an event has said so, and it is tried again with backoff."""
 
 
+class SandboxFailed(SyncFailed):
+    """The pod has no sandbox, and so nothing that could run; what the runtime tells of it is the failed try itself."""
+
+
 @dataclass(slots=True)
 class PodWork:
     """One pod on this node. Only its worker's task changes it; others set `asked`, `gone` and the events.
 
     `asked` is the pod as the API has it, but with the status that this kubelet decided (once it has, `reported`).
     `static`: it comes from a manifest file, and the API has but a mirror of it.
+    `without_sandbox`: the last look made none, so that changes in the runtime need no other one.
     `waiting`: by container name, why it is not running. `failure`: why the kubelet ended the pod.
     """
 
@@ -48,6 +53,7 @@ class PodWork:
     admitted: bool = False
     cleaned: bool = False
     reported: bool = False
+    without_sandbox: bool = False
     waiting: dict[str, Waiting] = field(default_factory=dict)
     failure: Failure | None = None
     grace_override: int | None = None

@@ -21,7 +21,7 @@ from kubelet.pod.status.manager import StatusManager
 from kubelet.pod.status.patch import OWN_CONDITIONS
 from kubelet.pod.sync import SyncResult
 from kubelet.pod.table import PodTable
-from kubelet.pod.work import MIN_GRACE_SECONDS, PodWork, Stopping, SyncFailed
+from kubelet.pod.work import MIN_GRACE_SECONDS, PodWork, SandboxFailed, Stopping, SyncFailed
 from kubelet.runtime.interface import EngineError, RuntimeUnavailable
 
 FIRST_RETRY_SECONDS = 1.0
@@ -129,9 +129,13 @@ class PodWorkers:
                     self._table.remove(work.uid)
                     return
                 retry.reset()
+                if work.without_sandbox:  # changes that came during this look were not heard
+                    work.without_sandbox = False
+                    work.wake.set()
             except Stopping:
                 continue
             except (SyncFailed, EngineError, OSError) as error:
+                work.without_sandbox = isinstance(error, SandboxFailed)
                 wait = RUNTIME_RETRY_SECONDS if isinstance(error, RuntimeUnavailable) else retry.next_seconds()
                 log.warning("pod not synced, will retry", pod=work.pod.key, error=str(error), seconds=round(wait, 1))
             except Exception as error:  # one pod's trouble must not end the others

@@ -161,7 +161,11 @@ class FakeRuntime:
         )
 
     async def create_sandbox(self, config: SandboxConfig) -> SandboxStatus:
-        self._check("create_sandbox", f"{config.pod.name}/{config.attempt}")
+        try:
+            self._check("create_sandbox", f"{config.pod.name}/{config.attempt}")
+        except EngineError:  # Docker tells of the end of what it could not start
+            self._publish("die", config.pod.uid, "none", "", 128)
+            raise
         for sandbox_id, (status, known) in self.sandboxes.items():
             if (known.pod.uid, known.attempt) == (config.pod.uid, config.attempt):
                 ready = replace(status, ready=True)

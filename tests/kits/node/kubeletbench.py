@@ -189,7 +189,7 @@ class Bench:
         )
         self.pods = assemble(edges, self.table)
         self.tasks.create_task(self.pods.statuses.run())
-        self.tasks.create_task(Pleg(self.runtime, self.table.wake, self.clock).run())
+        self.tasks.create_task(Pleg(self.runtime, self.table.runtime_changed, self.clock).run())
         self.api.on_change, self.api.on_delete = self.pods.workers.update, self.pods.workers.remove
         for document in list(self.api.pods.values()):
             self.pods.workers.update(from_dict(Pod, document))

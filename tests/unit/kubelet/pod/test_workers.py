@@ -306,6 +306,15 @@ class TestStartFailures:
         await bench.clock.advance(2)
         await eventually_async(lambda: phase(bench) == "Running")
 
+    async def test_a_sandbox_that_cannot_be_created_is_not_tried_again_for_what_the_try_itself_did(
+        self, bench: Bench
+    ) -> None:
+        bench.runtime.fail_next("create_sandbox", EngineError("cannot allocate memory"), times=100)
+        bench.add()
+        await bench.clock.advance(60)
+        tries = sum(call.startswith("create_sandbox") for call in bench.runtime.calls)
+        assert 4 <= tries <= 8
+
     async def test_a_failed_post_start_hook_kills_the_container(self, bench: Bench) -> None:
         hook = {"postStart": {"exec": {"command": ["sh", "-c", "exit 1"]}}}
         bench.add({"containers": [APP | {"lifecycle": hook}]})
