@@ -1,4 +1,4 @@
-"""Reads durations as Go writes them: "1h30m", "300ms"."""
+"""Reads and writes durations as Go does: "1h30m", "300ms"."""
 
 from __future__ import annotations
 
@@ -24,3 +24,16 @@ def parse_duration(text: str) -> float:
     if seconds >= _MOST_SECONDS:
         raise ValueError(f"invalid duration {text!r}: it is longer than 292 years")
     return -seconds if text.startswith("-") else seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Rounds to milliseconds: "0s", "340ms", "1.2s", "1m3.5s", "5m0s", "2h0m0s"."""
+    millis = round(seconds * 1000)
+    if 0 < millis < 1000:
+        return f"{millis}ms"
+    minutes, rest = divmod(millis, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    if hours:
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text

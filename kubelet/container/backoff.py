@@ -57,13 +57,3 @@ class KeyedBackoff:
 
     def _expired(self, entry: _Entry, when: float) -> bool:
         return when - entry.updated_at > RESET_SECONDS
-
-
-def describe(seconds: float) -> str:
-    """Formats a delay as Go prints it: 10s, 1m20s, 5m0s."""
-    whole = int(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, secs = divmod(rest, 60)
-    if hours:
-        return f"{hours}h{minutes}m{secs}s"
-    return f"{minutes}m{secs}s" if minutes else f"{secs}s"

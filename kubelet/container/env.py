@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kubeapi.core.configmap import ConfigMap
-from kubeapi.core.pod.env import EnvFromSource, EnvVar
+from kubeapi.core.pod.env import ConfigMapKeySelector, EnvFromSource, EnvVar, SecretKeySelector
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container
 from kubeapi.core.secret.model import Secret
@@ -71,19 +71,12 @@ def make_environment(container: Container, context: EnvContext) -> dict[str, str
 
 
 def _source_data(source: EnvFromSource, context: EnvContext) -> Mapping[str, str]:
-    namespace = context.pod.namespace
-    if source.configMapRef is not None:
-        name, optional = source.configMapRef.name, source.configMapRef.optional
-        config_map = context.objects.config_map(namespace, name)
-        if config_map is None and not optional:
-            raise ConfigError(f'configmap "{name}" not found')
-        return (config_map.data if config_map else None) or {}
-    if source.secretRef is not None:
-        name, optional = source.secretRef.name, source.secretRef.optional
-        secret = context.objects.secret(namespace, name)
-        if secret is None and not optional:
-            raise ConfigError(f'secret "{name}" not found')
-        return {key: _text(value, name, key) for key, value in ((secret.data if secret else None) or {}).items()}
+    namespace, objects = context.pod.namespace, context.objects
+    if (ref := source.configMapRef) is not None:
+        return _data(ref, objects.config_map(namespace, ref.name), "ConfigMap") or {}
+    if (secret := source.secretRef) is not None:
+        data = _data(secret, objects.secret(namespace, secret.name), "Secret") or {}
+        return {key: _text(value, secret.name, key) for key, value in data.items()}
     return {}
 
 
@@ -91,7 +84,7 @@ def _value(variable: EnvVar, variables: Mapping[str, str], container: Container,
     """Returns the variable's value; None leaves it out, for an optional reference to what does not exist."""
     if variable.valueFrom is None:
         return expand(variable.value or "", variables)
-    source, pod = variable.valueFrom, context.pod
+    source, pod, objects = variable.valueFrom, context.pod, context.objects
     try:
         if source.fieldRef is not None:
             return field_value(pod, source.fieldRef.fieldPath, context.node, context.pod_ips)
@@ -99,33 +92,38 @@ def _value(variable: EnvVar, variables: Mapping[str, str], container: Container,
             return resource_value(pod, container, source.resourceFieldRef, context.node)
     except FieldError as error:
         raise ConfigError(str(error)) from None
-    if (config_ref := source.configMapKeyRef) is not None:
-        config_map = context.objects.config_map(pod.namespace, config_ref.name)
-        if config_map is None:
-            return _absent(config_ref.optional, f'configmap "{config_ref.name}" not found')
-        value = (config_map.data or {}).get(config_ref.key)
-        where = f"ConfigMap {pod.namespace}/{config_ref.name}"
-        return (
-            value
-            if value is not None
-            else _absent(config_ref.optional, f"couldn't find key {config_ref.key} in {where}")
-        )
-    if (secret_ref := source.secretKeyRef) is not None:
-        secret = context.objects.secret(pod.namespace, secret_ref.name)
-        if secret is None:
-            return _absent(secret_ref.optional, f'secret "{secret_ref.name}" not found')
-        encoded = (secret.data or {}).get(secret_ref.key)
-        if encoded is None:
-            where = f"Secret {pod.namespace}/{secret_ref.name}"
-            return _absent(secret_ref.optional, f"couldn't find key {secret_ref.key} in {where}")
-        return _text(encoded, secret_ref.name, secret_ref.key)
+    if (ref := source.configMapKeyRef) is not None:
+        return _entry(ref, objects.config_map(pod.namespace, ref.name), "ConfigMap", pod.namespace)
+    if (secret := source.secretKeyRef) is not None:
+        encoded = _entry(secret, objects.secret(pod.namespace, secret.name), "Secret", pod.namespace)
+        return None if encoded is None else _text(encoded, secret.name, secret.key)
     raise ConfigError(f"environment variable {variable.name}: this source of a value is not supported")
 
 
-def _absent(optional: bool | None, message: str) -> str | None:
-    if not optional:
-        raise ConfigError(message)
-    return None
+class _Reference(Protocol):
+    """A reference to an object, which may be missing where it is optional."""
+
+    name: str
+    optional: bool | None
+
+
+def _data(reference: _Reference, obj: ConfigMap | Secret | None, kind: str) -> Mapping[str, str] | None:
+    """Returns the object's data; None where there is no object, and need not be."""
+    if obj is None and not reference.optional:
+        raise ConfigError(f'{kind.lower()} "{reference.name}" not found')
+    return None if obj is None else obj.data or {}
+
+
+def _entry(
+    reference: ConfigMapKeySelector | SecretKeySelector, obj: ConfigMap | Secret | None, kind: str, namespace: str
+) -> str | None:
+    """Returns the value of the key; None where there is none, and need not be."""
+    data = _data(reference, obj, kind)
+    if data is None:
+        return None
+    if reference.key not in data and not reference.optional:
+        raise ConfigError(f"couldn't find key {reference.key} in {kind} {namespace}/{reference.name}")
+    return data.get(reference.key)
 
 
 def _text(encoded: str, name: str, key: str) -> str:

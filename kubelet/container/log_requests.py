@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from apimachinery.times import parse_time
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.status import ContainerStatus as ApiContainerStatus
-from kubelet.container.spec import all_containers
+from kubelet.container.spec import all_containers, api_statuses
 from kubelet.runtime.interface import ContainerStatus, LogOptions, PodRuntimeStatus, StreamName
 
 STREAMS: Mapping[str, StreamName | None] = {"": None, "All": None, "Stdout": "stdout", "Stderr": "stderr"}
@@ -88,7 +87,7 @@ def log_container(pod: Pod, status: PodRuntimeStatus | None, name: str, *, previ
         return _previous(pod, attempts, name)
     if attempts and attempts[0].state != "created":
         return attempts[0]
-    reported = _reported(pod, name)
+    reported = api_statuses(pod).get(name)
     waiting = reported.state.waiting if reported is not None and reported.state is not None else None
     where = f'container "{name}" in pod "{pod.metadata.name}"'
     if waiting is not None and waiting.reason in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName"):
@@ -115,12 +114,5 @@ def _previous(pod: Pod, attempts: list[ContainerStatus], name: str) -> Container
 
 
 def _awaits_restart(pod: Pod, name: str) -> bool:
-    reported = _reported(pod, name)
+    reported = api_statuses(pod).get(name)
     return reported is not None and reported.state is not None and reported.state.waiting is not None
-
-
-def _reported(pod: Pod, name: str) -> ApiContainerStatus | None:
-    """Returns the status of the container that this kubelet reported last."""
-    status = pod.status
-    groups = (status.initContainerStatuses, status.containerStatuses, status.ephemeralContainerStatuses)
-    return next((item for group in groups for item in group or () if item.name == name), None)

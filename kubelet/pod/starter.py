@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
+from apimachinery.durations import format_duration
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, EphemeralContainer
 from kubelet.cgroups.manager import PodGroups
-from kubelet.container.backoff import KeyedBackoff, describe
+from kubelet.container.backoff import KeyedBackoff
 from kubelet.container.config import ContainerInputs, container_config
 from kubelet.container.downward import NodeView
 from kubelet.container.env import ConfigError, EnvContext, ObjectLookup, ServiceLookup, expand, make_environment
@@ -124,7 +125,7 @@ class ContainerStarter:
     def _back_off(self, work: PodWork, start: Start) -> None:
         """Raises the StartFailure; the event comes once per wait, though the pod may be looked at more often."""
         pod = work.pod
-        delay = describe(self.backoff.delay(start.backoff_key))
+        delay = format_duration(self.backoff.delay(start.backoff_key))
         name = full_name(pod)
         message = f"back-off {delay} restarting failed container={start.name} pod={name}"
         waiting = Waiting("CrashLoopBackOff", message)

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
+from apimachinery.durations import format_duration
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.tasks import first_of
 from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.spec import Container
-from kubelet.container.backoff import describe
 from kubelet.container.events import Events, field_path
 from kubelet.container.spec import find_container, grace_seconds
 from kubelet.pod.actions import Kill
@@ -119,7 +119,7 @@ class Terminator:
 
         async def end_of_grace() -> None:
             await self._clock.sleep(grace)
-            raise HookError(f"not over within {describe(grace)}")
+            raise HookError(f"not over within {format_duration(grace)}")
 
         try:
             hook_run = run_hook(running, hook, self._clock)

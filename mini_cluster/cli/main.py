@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from apimachinery.times import human_duration
 from componentbase.flags import parse_duration
 from mini_cluster.cli.commands import Commands, Run
 from mini_cluster.cli.etcd import add_etcd_commands
@@ -258,7 +259,7 @@ def _print_status(view: ClusterView, out: Console) -> None:
     rows: list[list[Cell]] = []
     for status in view.components:
         colour = GREEN if status.state == READY else RED if not status.pid else YELLOW
-        age = _age(time.time() - status.started) if status.started else "-"
+        age = human_duration(max(0.0, time.time() - status.started)) if status.started else "-"
         pid = str(status.pid or "-")
         rows.append([status.name, (status.state, colour), pid, str(status.restarts), age, (status.detail, DIM)])
     out.table(("COMPONENT", "STATE", "PID", "RESTARTS", "AGE", ""), rows)
@@ -279,14 +280,6 @@ def _print_nodes(view: ClusterView, out: Console) -> None:
         for node in view.nodes
     ]
     out.table(("NODE", "POWER", "READY", "ADDRESS", "PODS"), rows)
-
-
-def _age(seconds: float) -> str:
-    """Words an age as kubectl does: 45s, 12m, 3h, 2d."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(max(0.0, seconds))}s"
 
 
 def _logs(options: argparse.Namespace, console: Console) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from apimachinery.durations import format_duration
 from apimachinery.image_reference import Reference, parse_reference
 from apimachinery.meta import Object
 from componentbase import logs
@@ -132,8 +133,8 @@ class ImageManager:
             request,
             "Normal",
             "Pulled",
-            f'Successfully pulled image "{request.image}" in {_duration(ended - started)} '
-            f"({_duration(ended - requested_at)} including waiting). Image size: {image.size_bytes} bytes.",
+            f'Successfully pulled image "{request.image}" in {format_duration(ended - started)} '
+            f"({format_duration(ended - requested_at)} including waiting). Image size: {image.size_bytes} bytes.",
         )
         return image
 
@@ -215,13 +216,3 @@ class ImageManager:
 def _parse(image: str) -> Reference | str:
     """An image id stays text."""
     return image if image.startswith("sha256:") else parse_reference(image)
-
-
-def _duration(seconds: float) -> str:
-    """Formats as Go prints a duration rounded to milliseconds: 340ms, 1.2s, 1m3.5s."""
-    millis = round(seconds * 1000)
-    if millis < 1000:
-        return f"{millis}ms"
-    minutes, rest = divmod(millis, 60_000)
-    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
-    return f"{minutes}m{text}" if minutes else text

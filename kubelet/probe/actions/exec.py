@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from apimachinery.durations import format_duration
 from kubeapi.core.pod.probes import ExecAction
-from kubelet.container.backoff import describe
 from kubelet.probe.interface import HookError, ProbedContainer, ProbeType
 from kubelet.probe.state import ProbeResult
 from kubelet.runtime.interface import EngineError
@@ -16,7 +16,7 @@ async def attempt(container: ProbedContainer, action: ExecAction, limit_seconds:
     try:
         code, out, err = await container.runtime.exec_sync(container.id, command, limit_seconds)
     except TimeoutError:
-        why = f'command timed out: "{" ".join(command)}" timed out after {describe(limit_seconds)}'
+        why = f'command timed out: "{" ".join(command)}" timed out after {format_duration(limit_seconds)}'
         return ProbeResult("failure", why)
     except EngineError as error:
         return ProbeResult("error", str(error))

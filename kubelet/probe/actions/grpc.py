@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from apimachinery.durations import format_duration
 from componentbase.net.http2 import Http2Connection, Http2Error, Http2Stream, header_block
 from componentbase.net.varint import varint
 from kubeapi.core.pod.probes import GRPCAction
-from kubelet.container.backoff import describe
 from kubelet.probe.dial import dial_error
 from kubelet.probe.interface import ProbedContainer, ProbeType
 from kubelet.probe.state import ProbeResult
@@ -25,7 +25,7 @@ async def attempt(container: ProbedContainer, action: GRPCAction, limit_seconds:
         async with asyncio.timeout(limit_seconds):
             status = await _check(host, port, action.service or "")
     except TimeoutError:
-        why = f'timeout: failed to connect service "{host}:{port}" within {describe(limit_seconds)}'
+        why = f'timeout: failed to connect service "{host}:{port}" within {format_duration(limit_seconds)}'
         return ProbeResult("failure", why + ": context deadline exceeded")
     except OSError as error:
         return ProbeResult("failure", f"error: {dial_error(host, port, error)}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from kubelet.container.backoff import KeyedBackoff, describe
+from kubelet.container.backoff import KeyedBackoff
 
 
 def test_doubles_up_to_five_minutes() -> None:
@@ -48,11 +46,6 @@ def test_keys_are_independent_and_forgotten_by_prefix() -> None:
     backoff.advance("uid-10/a", 1.0)
     backoff.forget_prefix("uid-1/")
     assert (backoff.delay("uid-1/a"), backoff.delay("uid-10/a"), len(backoff)) == (0.0, 10.0, 1)
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (10, "10s"), (80, "1m20s"), (300, "5m0s"), (3661, "1h1m1s")])
-def test_the_message_of_a_back_off(seconds: float, text: str) -> None:
-    assert describe(seconds) == text
 
 
 def test_a_lower_maximum_lowers_the_first_wait_but_not_the_time_after_which_it_starts_over() -> None:

@@ -192,7 +192,7 @@ async def test_always_pulls_and_says_how_long_it_took(bench: Bench) -> None:
         (
             "Normal",
             "Pulled",
-            'Successfully pulled image "app:1" in 0ms (0ms including waiting). Image size: 42 bytes.',
+            'Successfully pulled image "app:1" in 0s (0s including waiting). Image size: 42 bytes.',
         ),
     ]
 
