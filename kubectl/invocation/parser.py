@@ -95,7 +95,11 @@ class Parser(argparse.ArgumentParser):
 
     def _words_usage(self) -> str:
         forms = {"*": "[{} ...]", "?": "[{}]"}
-        words = [forms.get(str(word.nargs), "{}").format(word.metavar) for word in self.words]
+        words = [
+            forms.get(str(word.nargs), "{}").format(word.metavar)
+            for word in self.words
+            if word.help != argparse.SUPPRESS
+        ]
         line = " ".join([self.prog, *words, "[flags]"])
         return f"Usage:\n  {line}\n\nUse `mini-kubectl options` for the flags that every verb has.\n"
 

@@ -24,6 +24,7 @@ ATTEMPTS = 5  # at a patch that loses a race, as kubectl's
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     add_file_arguments(parser, "apply")
     add_selector(parser)
     writing.add_write_flags(parser, "", validate=True)
@@ -37,7 +38,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    writing.need_files(args)
     _check(args)
     apply = ClientSideApply(context, args) if not args.server_side else None
     report = Report(context, args)
@@ -57,7 +57,10 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises: UsageError for flags that contradict each other."""
+    """Raises: UsageError for words, for no files, and for flags that contradict each other."""
+    words = " ".join(args.words)
+    refuse((words, f"Unexpected args: [{words}]\nSee 'mini-kubectl apply -h' for help and examples"))
+    writing.need_files(args)
     refuse(
         (args.force and args.server_side, "--force cannot be used with --server-side"),
         (args.force_conflicts and not args.server_side, "--force-conflicts only works with --server-side"),

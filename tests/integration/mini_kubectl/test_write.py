@@ -128,6 +128,8 @@ def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
         "set env deploy/web --from=configmap/one --prefix=P_ --dry-run=client -o yaml",
         "set resources deploy/web --limits=cpu=x",
         "apply -f cm.yaml --force-conflicts",
+        "apply web -f cm.yaml",
+        "apply",
         "apply -f selector.yaml",
         "apply -f cm?.yaml --dry-run=server",
         "apply -f list.yaml --dry-run=server",
