@@ -30,6 +30,10 @@ _DESCRIPTORS = {
 _EVERY = "@every "
 
 
+_LAST_SECOND = datetime(9999 - MOST_YEARS - 1, 1, 1, tzinfo=UTC).timestamp()
+"""Later times, which only someone who writes a status by hand can come to, have no date some years on."""
+
+
 class ScheduleError(ValueError):
     """Says what is wrong with a schedule."""
 
@@ -61,7 +65,9 @@ class Cron:
         """Returns the first such minute after the time, both in Unix seconds; None if there is none for years."""
         if not all((self.minutes, self.hours, self.days, self.months, self.weekdays)):
             return None  # as for ",": to look at every minute of years would take seconds
-        moment = float(int(after) // 60 * 60 + 60)
+        if after >= _LAST_SECOND:
+            return None
+        moment = max(int(after) // 60 * 60 + 60, 0.0)
         last_year = datetime.fromtimestamp(moment, self.zone).year + MOST_YEARS
         while (local := datetime.fromtimestamp(moment, self.zone)).year <= last_year:
             if local.month not in self.months:

@@ -50,10 +50,11 @@ def with_cloud(
         cloud = replace(cloud, groups=tuple(groups))
     if unneeded_seconds is not None:
         cloud = replace(cloud, unneeded_seconds=unneeded_seconds)
+    state = replace(state, cloud=cloud)
     for group in cloud.groups:
         for _ in range(group.least - sum(node.group == group.name for node in state.nodes)):
             state = state.with_node("", group.name)
-    return replace(state, cloud=cloud)
+    return state
 
 
 def _check_groups(groups: Sequence[HostGroup]) -> None:

@@ -201,10 +201,13 @@ class ClusterState:
     def with_node(self, name: str, group: str = DEFAULT_GROUP) -> ClusterState:
         """One node more, of this group; "" stands for the lowest free number.
 
-        Raises: StateError on a machine that has joined, and for a name that it has, or no node can have: the number in
-        it chooses the node's addresses.
+        Raises: StateError on a machine that has joined, for a group that there is not, and for a name that it has, or
+        no node can have: the number in it chooses the node's addresses.
         """
         self.require_control_plane()
+        groups = [DEFAULT_GROUP, *(item.name for item in (self.cloud.groups if self.cloud else ()))]
+        if group not in groups:
+            raise StateError(f"there is no node group {group!r} (groups: {', '.join(dict.fromkeys(groups))})")
         possible = {node.name: node for node in map(NodeState, range(1, MAX_NODES + 1))}
         taken = {node.name for node in self.nodes}
         free = [node for node in possible.values() if node.name not in taken]

@@ -270,6 +270,14 @@ def test_a_file_that_cannot_be_used_is_told_why(text: bytes, message: str) -> No
         read_groups(text, OFFERED)
 
 
+def test_a_host_is_of_a_group_that_there_is() -> None:
+    state = with_cloud(STATE, "abcdef", lambda port: True, [HostGroup("batch", 0, 2)])
+    assert state.with_node("", "batch").nodes[-1].group == "batch"
+    assert state.with_node("").nodes[-1].group == "workers"
+    with pytest.raises(StateError, match=re.escape("no node group 'nogroup' (groups: workers, batch)")):
+        state.with_node("", "nogroup")
+
+
 def test_the_cloud_yields_ports_that_others_took() -> None:
     state = cloudy()
     assert state.cloud is not None

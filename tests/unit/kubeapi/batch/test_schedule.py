@@ -93,6 +93,13 @@ def test_the_next_time_fits_and_none_is_left_out(text: str, zone_name: str, afte
     assert not any(fits(moment) for moment in between)
 
 
+@pytest.mark.parametrize("zone", ["Etc/UTC", "America/New_York", "Asia/Tokyo"])
+def test_times_that_have_no_date_are_borne(zone: str) -> None:
+    schedule = parse_schedule("* * * * *", time_zone(zone) or UTC)
+    assert schedule.next(datetime(9999, 12, 31, 23, 59, tzinfo=UTC).timestamp()) is None
+    assert schedule.next(datetime(1, 1, 1, tzinfo=UTC).timestamp()) == 0.0
+
+
 def test_a_day_that_never_comes_is_none() -> None:
     assert parse_schedule("0 0 31 2 *").next(0) is None
 
