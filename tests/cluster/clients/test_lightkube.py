@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -54,15 +56,30 @@ def test_a_deployment_is_waited_for(client: Client, namespace: str) -> None:
 
 
 @pytest.mark.usefixtures("image")
-def test_a_pod_is_watched_and_asked(client: Client) -> None:
+def test_a_pod_is_watched_and_asked(client: Client, cluster: ClusterHandle, namespace: str) -> None:
     client.create(codecs.from_dict(pod("shell", container("sh", "-c", "echo hello; sleep 1000"))))
     for _, found in client.watch(Pod, fields={"metadata.name": "shell"}):
         if any(c.type == "Ready" and c.status == "True" for c in found.status.conditions or ()):
             break
     eventually(lambda: list(client.log("shell")) == ["hello\n"], "its line is logged")
-    done = client.exec("shell", command=["cat", "/etc/hostname"], stdout=True)
-    assert done.stdout.strip() == "shell"
+    assert exec_alone(cluster, namespace, "shell", "cat", "/etc/hostname") == "shell\n"
     client.delete(Pod, "shell", grace_period=0)
+
+
+EXEC = """
+import sys
+from lightkube import Client, KubeConfig
+config, namespace, name, *command = sys.argv[1:]
+client = Client(KubeConfig.from_file(config), namespace=namespace)
+sys.stdout.write(client.exec(name, command=command, stdout=True).stdout)
+"""
+
+
+def exec_alone(cluster: ClusterHandle, namespace: str, name: str, *command: str) -> str:
+    """In a process of its own: its WebSocket is closed while another of its threads reads, which then may read from
+    the connection that is made next and got the same file descriptor."""
+    arguments = [sys.executable, "-c", EXEC, str(cluster.kubeconfig), namespace, name, *command]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def test_lists_come_in_chunks(client: Client, namespace: str) -> None:
