@@ -39,7 +39,10 @@ _CHANGE_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 _HASH_LABELS = ("pod-template-hash", "controller-revision-hash")
 _IN_TEXT = [
     (re.compile(rf"-<hash>-{NAME_SUFFIX}(?![0-9a-z])"), "-<hash>-<gen>"),
-    (re.compile(rf"((?:Created|Deleted) pod: [a-z0-9-]+-){NAME_SUFFIX}(?![a-z0-9-])"), r"\1<gen>"),
+    (
+        re.compile(rf"((?:(?:Created|Deleted) pod: |failed daemon pod golden/)[a-z0-9-]+-){NAME_SUFFIX}(?![a-z0-9-])"),
+        r"\1<gen>",
+    ),
     (re.compile(rf'(pods \\"[a-z0-9-]+-){NAME_SUFFIX}(\\" is forbidden)'), r"\1<gen>\2"),
     (re.compile(r" on node golden-[a-z]\b"), " on node <node>"),
     (re.compile(r'-----BEGIN CERTIFICATE-----[^"]*'), "<certificate>"),
