@@ -11,7 +11,7 @@ from apimachinery.meta import DeleteOptions, ObjectMeta, Preconditions
 from cluster_autoscaler.groups import CANDIDATE_TAINT
 from componentbase import logs
 from componentbase.clock import Clock
-from kubeapi.core.node import TO_BE_DELETED_TAINT, Node, has_taint
+from kubeapi.core.node import TO_BE_DELETED_TAINT, Node, with_taint, without_taints
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.scheduling.affinity import Taint
@@ -42,26 +42,6 @@ class DrainTimes:
     """The most that a pod has to end."""
 
 
-def with_taint(node: Node, key: str, effect: str, now: float) -> Node | None:
-    """Returns the node with the taint, whose value is the time; None where it has it."""
-    if has_taint(node, key):
-        return None
-    changed = node.clone()
-    changed.spec.taints = [*(node.spec.taints or ()), Taint(key=key, value=str(int(now)), effect=effect)]
-    return changed
-
-
-def without_taints(node: Node, *keys: str) -> Node | None:
-    """Returns the node without these taints; None where it has none of them."""
-    taints = node.spec.taints or []
-    others = [taint for taint in taints if taint.key not in keys]
-    if len(others) == len(taints):
-        return None
-    changed = node.clone()
-    changed.spec.taints = others or None
-    return changed
-
-
 class Drainer:
     def __init__(
         self, rest: RestClient, recorder: EventRecorder, clock: Clock, pods: Informer[Pod], times: DrainTimes
@@ -82,10 +62,14 @@ class Drainer:
         except NotFound:
             return
 
+    async def taint(self, name: str, key: str, effect: str) -> None:
+        """Gives the node a taint, whose value is the time, where it has none with that key."""
+        taint = Taint(key=key, value=str(int(self._clock.now())), effect=effect)
+        await self.change(name, lambda node: with_taint(node, taint))
+
     async def begin(self, node: Node) -> None:
         """Keeps new pods off the node."""
-        now = self._clock.now()
-        await self.change(node.name, lambda item: with_taint(item, TO_BE_DELETED_TAINT, "NoSchedule", now))
+        await self.taint(node.name, TO_BE_DELETED_TAINT, "NoSchedule")
         message = "marked the node as toBeDeleted/unschedulable"
         self._recorder.event(node, "Normal", "ScaleDown", message)
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from apimachinery.errors import StatusError
 from cloudprovider.interface import CloudError, NodeGroups
-from cluster_autoscaler.drain import Drainer, DrainFailed, DrainTimes, with_taint, without_taints
+from cluster_autoscaler.drain import Drainer, DrainFailed, DrainTimes
 from cluster_autoscaler.groups import CANDIDATE_TAINT, GroupState
 from cluster_autoscaler.options import Options
 from cluster_autoscaler.scaledown import Limits, Removal, Unregistered, plan_scale_down
 from cluster_autoscaler.simulation import Rules
 from cluster_autoscaler.status import StatusWriter
 from componentbase import logs
-from kubeapi.core.node import TO_BE_DELETED_TAINT, Node, has_taint
+from kubeapi.core.node import TO_BE_DELETED_TAINT, Node, has_taint, without_taints
 from kubeapi.core.pod.model import Pod
 from kubeapi.policy.poddisruptionbudget import PodDisruptionBudget
 from kubeclient.controller import ControllerContext
@@ -111,13 +111,10 @@ class Shrinking:
 
     async def _mark_candidates(self, nodes: Iterable[Node]) -> None:
         """Has the scheduler rather use other nodes than those that may go."""
-        now = self._clock.now()
         for node in nodes:
             unneeded = node.name in self._unneeded
             if unneeded and not has_taint(node, CANDIDATE_TAINT):
-                await self._drainer.change(
-                    node.name, lambda item: with_taint(item, CANDIDATE_TAINT, "PreferNoSchedule", now)
-                )
+                await self._drainer.taint(node.name, CANDIDATE_TAINT, "PreferNoSchedule")
             elif not unneeded and has_taint(node, CANDIDATE_TAINT):
                 await self._drainer.change(node.name, lambda item: without_taints(item, CANDIDATE_TAINT))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cloudprovider.interface import CloudError, Instance
-from kubeapi.core.node import PROVIDED_NODE_IP, UNINITIALIZED_TAINT, Node, NodeAddress
+from kubeapi.core.node import PROVIDED_NODE_IP, UNINITIALIZED_TAINT, Node, NodeAddress, without_taints
 
 SHUTDOWN = "node.cloudprovider.kubernetes.io/shutdown"
 
@@ -25,11 +25,9 @@ def topology_labels(instance: Instance) -> dict[str, str]:
 
 def with_cloud_facts(node: Node, instance: Instance) -> Node:
     """Returns the node with its provider id and its labels, and without the taint."""
-    changed = node.clone()
+    changed = without_taints(node, UNINITIALIZED_TAINT) or node.clone()
     changed.spec.providerID = changed.spec.providerID or instance.provider_id
     changed.metadata.labels = node.labels | topology_labels(instance)
-    taints = [taint for taint in node.spec.taints or () if taint.key != UNINITIALIZED_TAINT]
-    changed.spec.taints = taints or None
     return changed
 
 

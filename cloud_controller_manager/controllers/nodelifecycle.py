@@ -11,23 +11,14 @@ from apimachinery.errors import NotFound
 from cloud_controller_manager.controllers._initialisation import SHUTDOWN
 from cloud_controller_manager.controllers._triggers import node_changes
 from componentbase import logs
-from kubeapi.core.node import Node
+from kubeapi.core.node import Node, with_taint, without_taints
 from kubeapi.core.pod.scheduling.affinity import Taint
 from kubeapi.core.pod.scheduling.tolerations import NO_SCHEDULE
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, own
 
+SHUTDOWN_TAINT = Taint(key=SHUTDOWN, effect=NO_SCHEDULE)
+
 log = logs.logger(__name__)
-
-
-def with_shutdown_taint(node: Node, shut_down: bool) -> Node | None:
-    """Returns the node with or without the taint; None when it is right as it is."""
-    taints = node.spec.taints or []
-    others = [taint for taint in taints if taint.key != SHUTDOWN]
-    if shut_down is (len(others) < len(taints)):
-        return None
-    changed = node.clone()
-    changed.spec.taints = [*others, *([Taint(key=SHUTDOWN, effect=NO_SCHEDULE)] if shut_down else [])] or None
-    return changed
 
 
 class CloudNodeLifecycle:
@@ -49,7 +40,7 @@ class CloudNodeLifecycle:
                 await self._delete(node)
                 return DONE
             shut_down = instance.shut_down
-        changed = with_shutdown_taint(node, shut_down)
+        changed = with_taint(node, SHUTDOWN_TAINT) if shut_down else without_taints(node, SHUTDOWN)
         if changed is not None:
             await self._rest.update(changed)
             log.info("shutdown taint changed", node=key, shut_down=shut_down)

@@ -389,3 +389,21 @@ RESOURCE = Resource(
     status=True,
     storage_prefix="minions",
 )
+
+
+def with_taint(node: Node, taint: Taint) -> Node | None:
+    """Returns the node with the taint; None where it has one with that key."""
+    if has_taint(node, taint.key):
+        return None
+    changed = node.clone()
+    changed.spec.taints = [*(node.spec.taints or ()), taint]
+    return changed
+
+
+def without_taints(node: Node, *keys: str) -> Node | None:
+    """Returns the node without the taints with these keys; None where it has none of them."""
+    if not has_taint(node, *keys):
+        return None
+    changed = node.clone()
+    changed.spec.taints = [taint for taint in node.spec.taints or () if taint.key not in keys] or None
+    return changed
