@@ -108,7 +108,7 @@ class NodeGroups(ABC):
 
 
 @dataclass(slots=True)
-class Provider:
+class Provider(ABC):
     """A cloud. `run` follows it: every call of `changed` has the controllers compare it with the cluster again."""
 
     name: str
@@ -130,9 +130,9 @@ class Provider:
         """Tells whether the node is a machine of this cloud; one that was not initialised yet is not."""
         return (node.spec.providerID or "").startswith(f"{self.name}://")
 
+    @abstractmethod
     async def run(self) -> None:
         """Follows the cloud until cancelled. Raises: CloudError for what can't be followed at all."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

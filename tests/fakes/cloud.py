@@ -38,6 +38,9 @@ class FakeCloud(Provider, Instances, LoadBalancers, Routes):
         if self.failing:
             raise CloudError(self.failing)
 
+    async def run(self) -> None:
+        """A test says itself when something has changed."""
+
     async def find(self, node: Node) -> Instance | None:
         self._check()
         return self.machines.get((node.spec.providerID or "").removeprefix("fake://") or node.name)
