@@ -17,7 +17,7 @@ from controller_manager.controllers.workloads.replicas.replicationcontroller imp
 from controller_manager.controllers.workloads.statefulset.statefulset import CONTROLLER as STATEFUL_SET
 from kubeclient.controller import ControllerSpec
 from tests.kits.control_plane.apiserver import ApiServer
-from tests.kits.control_plane.cuts import Step, Story, play
+from tests.kits.control_plane.cuts import Step, Story, play_every_cut
 from tests.kits.node.hollownode import HollowNode
 
 Dict = dict[str, Any]
@@ -101,23 +101,21 @@ async def play_on_nodes(
     peak: int,
 ) -> int:
     """Plays the steps with a death at each write; how many there were. `peak`: the most pods that may ever be alive."""
-    number, died = 0, True
-    while died:
-        number += 1
+
+    def story(number: int) -> Story:
         name = f"{plural}-{number}"
-        workload = Workload(api, name, plural)
-        with node(api, name) as hollow:
-            died = await play(api, Story(specs, steps(workload)), number)
-        assert hollow.peak <= peak, f"{hollow.peak} pods at once after the death at write {number}"
-    return number - 1
+        return Story(specs, steps(Workload(api, name, plural)), world=node(api, name, peak))
+
+    return await play_every_cut(api, story)
 
 
 @contextlib.contextmanager
-def node(api: ApiServer, namespace: str) -> Iterator[HollowNode]:
-    """The only node there is."""
+def node(api: ApiServer, namespace: str, peak: int) -> Iterator[None]:
+    """The only node there is. Raises: AssertionError when the namespace had more than `peak` pods alive at once."""
     with HollowNode(api, namespace, namespace) as hollow:
-        yield hollow
+        yield
     assert api.http.delete(f"/api/v1/nodes/{namespace}").status_code == 200
+    assert hollow.peak <= peak, f"{hollow.peak} pods at once in {namespace}"
 
 
 @pytest.mark.slow

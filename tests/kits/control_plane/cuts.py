@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,8 @@ class Story:
     specs: Sequence[ControllerSpec[Any]]
     steps: Sequence[Step]
     detour: Detour = lambda method, path: None
+    world: AbstractContextManager[object] = field(default_factory=nullcontext)
+    """What there is, beside the API server, while the story is played."""
     meanwhile: Callable[[], object] = lambda: None
     """What the user does while no manager lives."""
     flags: Sequence[str] = ()
@@ -83,12 +86,13 @@ class MortalClient(RestClient):
 async def play(api: ApiServer, story: Story, last_write: float = math.inf) -> bool:
     """Plays a story with one death in it; False when it was over before. Raises: AssertionError, managers' errors."""
     async with MortalClient(api, story, last_write) as mortal, MortalClient(api, story, math.inf) as heir:
-        async with asyncio.TaskGroup() as group:
-            managers = group.create_task(_live_and_inherit(story, mortal, heir))
-            for step in story.steps:
-                await asyncio.to_thread(step.act)
-                await eventually_async(lambda step=step: asyncio.to_thread(step.outcome), step.what)  # type: ignore[misc]
-            managers.cancel()
+        with story.world:
+            async with asyncio.TaskGroup() as group:
+                managers = group.create_task(_live_and_inherit(story, mortal, heir))
+                for step in story.steps:
+                    await asyncio.to_thread(step.act)
+                    await eventually_async(lambda step=step: asyncio.to_thread(step.outcome), step.what)  # type: ignore[misc]
+                managers.cancel()
     return mortal.died.is_set()
 
 
