@@ -29,7 +29,7 @@ class DrainRules:
     system_pods: bool = True
     """Those of kube-system that no budget names."""
     custom_controllers: bool = True
-    """Those of a controller that is none of Kubernetes' own."""
+    """Those of a controller that Kubernetes does not bring."""
 
 
 @dataclass(frozen=True, slots=True)

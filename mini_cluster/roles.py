@@ -1,4 +1,4 @@
-"""Roles of daemons that are no part of the original, so that the API server has none for them."""
+"""Makes roles for daemons that only we have: the API server's default roles leave them out."""
 
 from __future__ import annotations
 

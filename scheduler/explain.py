@@ -14,7 +14,7 @@ from scheduler.views.pod import Pod
 
 
 class NothingToExplain(Exception):
-    """There is no such pod, or another scheduler's; the text says which."""
+    """The pod is missing or belongs to another scheduler; the text says which."""
 
 
 async def explain_pod(scheduler: Scheduler, key: str) -> str:

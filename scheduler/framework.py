@@ -342,7 +342,7 @@ class Unfit:
     message: str
     plugins: frozenset[str]
     curable: IntArray | None = field(default=None, compare=False)
-    """The rows that might do if pods there were gone; None when that is no help, or was not looked into."""
+    """The rows that might take the pod once others there were gone; None when that would not help or was not asked."""
 
 
 def unfit_node(plugin: str, reason: str) -> Unfit:

@@ -71,7 +71,7 @@ def node_limits(capacity: Mapping[str, Fraction], reserved: Mapping[str, Fractio
 
 
 def wider(one: Resources, other: Resources) -> Resources:
-    """Returns limits that hold back neither what `one` allows nor what `other` does; 0 is no limit."""
+    """Returns the higher of each two limits, so that what either allows stays allowed; 0 is no limit."""
     return replace(
         other,
         cpu_shares=max(one.cpu_shares, other.cpu_shares),

@@ -108,7 +108,7 @@ class _Reference(Protocol):
 
 
 def _data(reference: _Reference, obj: ConfigMap | Secret | None, kind: str) -> Mapping[str, str] | None:
-    """Returns the object's data; None where there is no object, and need not be."""
+    """Returns the object's data; None where an optional object is missing. Raises: ConfigError for another one."""
     if obj is None and not reference.optional:
         raise ConfigError(f'{kind.lower()} "{reference.name}" not found')
     return None if obj is None else obj.data or {}
@@ -117,7 +117,7 @@ def _data(reference: _Reference, obj: ConfigMap | Secret | None, kind: str) -> M
 def _entry(
     reference: ConfigMapKeySelector | SecretKeySelector, obj: ConfigMap | Secret | None, kind: str, namespace: str
 ) -> str | None:
-    """Returns the value of the key; None where there is none, and need not be."""
+    """Returns the value of the key; None where an optional one is missing. Raises: ConfigError for another one."""
     data = _data(reference, obj, kind)
     if data is None:
         return None

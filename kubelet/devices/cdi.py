@@ -61,7 +61,7 @@ def cdi_edits(names: Sequence[str], folders: Iterable[str] = FOLDERS) -> CdiEdit
 
 
 def _specs(folders: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-    """Yields the files that can be read; another vendor's broken file is no reason to fail."""
+    """Yields the files that can be read. A broken one is passed over: it may be another vendor's."""
     for path in (path for folder in folders for path in sorted(Path(folder).glob("*"))):
         if path.suffix not in (".json", ".yaml"):
             continue

@@ -110,7 +110,7 @@ def inventory(layout: Layout, state: ClusterState, offered: Mapping[str, str]) -
         ],
         "balancers": f"{IPv4Network(state.subnet)[128]}/25",
         "groups": [_shown(group, offered) for group in state.cloud.groups],
-        # What it starts is no part of the autoscaler, which may be restarted meanwhile.
+        # Without the mark, a restart of the autoscaler does not end what the command has started.
         "command": ["env", "-u", COMPONENT_MARKER, launcher, "--quiet", "--dir", str(layout.root)],
     }
     return json.dumps(document, indent=2) + "\n"

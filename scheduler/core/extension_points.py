@@ -107,7 +107,7 @@ class Framework:
         return False
 
     async def run_post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult:
-        """Asks no plugin when there are no nodes at all; awaits nothing where no plugin reviews victims."""
+        """Asks the plugins in turn until one nominates a node; none when there are no nodes at all."""
         cycle.reviewers = self.reviewers
         messages = [unfit.message]
         nominated = None

@@ -102,7 +102,7 @@ class Nominations:
         return self._layout == self._table_layout()
 
     def _count(self, pod: PodInfo, times: int) -> None:
-        """Counts a pod that was promised a node (`times` is 1) or is no longer (-1)."""
+        """Adds (`times` is 1) or takes away (-1) the amounts of a pod that is promised a node."""
         if pod.shape.held or pod.shape.host_ports or pod.storage is not None:
             self._beyond_amounts += times
         if not self._is_current():

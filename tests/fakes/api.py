@@ -90,7 +90,7 @@ class FakeApi:
         return Listing(found, str(self._revision))
 
     async def create(self, obj: Any, *, subresource_of: str = "") -> Any:
-        """Of subresources it knows eviction, which deletes the pod at once."""
+        """The only subresource it knows is eviction, which deletes the pod at once."""
         resource = resource_of(type(obj))
         await asyncio.sleep(0)
         if subresource_of:

@@ -34,7 +34,7 @@ Specs = Sequence[ControllerSpec[Any]]
 
 
 class User:
-    """Whose steps these are, by paths below the API's root."""
+    """Takes the steps of a story, by paths below the API's root."""
 
     def __init__(self, api: ApiServer) -> None:
         self._http = api.http

@@ -29,7 +29,7 @@ JOBS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
 
 @pytest.fixture(scope="module")
 def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """With Jobs that nothing acts on: there are no controllers."""
+    """With Jobs. No controller runs, so nothing acts on them."""
     kubeconfig = write_kubeconfig(api, tmp_path_factory.mktemp("jobs") / "kubeconfig", NAMESPACE)
     api.make_namespace(NAMESPACE)
     mini = CommandLine(kubeconfig, NAMESPACE)

@@ -1,4 +1,4 @@
-"""Preemption on a real API server and etcd. There is no kubelet: victims are going until the test deletes them."""
+"""Preemption on a real API server and etcd. No kubelet runs: victims end when the test deletes them."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class _Sync:
     failures: Failures
     outcome: Outcome | None = None
     over: bool = False
-    """Whether the outcome is certain: there is no pod that is not known yet, or could not be deleted."""
+    """Whether the outcome is certain: all pods are known, and those to delete could be deleted."""
     action: str = "reconciling"
     wait_seconds: float = 0.0
     errors: list[Exception] = field(default_factory=list)
