@@ -1,10 +1,9 @@
 """Reads the schedule of a CronJob, and says when it comes round next.
 
-The grammar and its messages are upstream's: there is no 7 for Sunday, no L and no #, but there are `?` and
-`@every 90m`, and `*/2` of a day counts as a restriction where `*` doesn't. A schedule comes round at every minute that
-a clock of the time zone shows: one that is skipped in spring is left out, one that is shown twice in autumn counts
-twice. The libraries for cron (croniter, cronsim) run the skipped one at the next full hour, and take what is refused
-here.
+cronsim reads the fields and finds the times. Upstream's grammar is narrower in places (7 is not a Sunday, there is no L
+and no #) and wider in others (`?`, `@every 90m`; `*/2` of a day is a restriction where `*` isn't), so each field is
+checked, with upstream's messages, and handed on as plain ranges. A schedule comes round at every minute that a clock of
+the time zone shows: one that is skipped in spring is left out, one that is shown twice in autumn counts twice.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from apimachinery.durations import parse_duration
+from cronsim import CronSim, CronSimError
 
-MOST_YEARS = 5
-"""A schedule that does not come round within so many years never does."""
+from apimachinery.durations import parse_duration
 
 _DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",
@@ -28,10 +26,6 @@ _DESCRIPTORS = {
     "@hourly": "0 * * * *",
 }
 _EVERY = "@every "
-
-
-_LAST_SECOND = datetime(9999 - MOST_YEARS - 1, 1, 1, tzinfo=UTC).timestamp()
-"""Later times, which only someone who writes a status by hand can come to, have no date some years on."""
 
 
 class ScheduleError(ValueError):
@@ -50,45 +44,29 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Comes round at the minutes whose fields are all in these sets."""
+    """Comes round at the minutes of an expression, as cronsim reads it, by the clocks of a zone."""
 
-    minutes: frozenset[int]
-    hours: frozenset[int]
-    days: frozenset[int]
-    months: frozenset[int]
-    weekdays: frozenset[int]
-    is_any_day: bool
-    """Days of the month or of the week are "*", so that a day must be in both sets; else one is enough."""
+    expression: str
     zone: tzinfo
 
     def next(self, after: float) -> float | None:
-        """Returns the first such minute after the time, both in Unix seconds; None if there is none for years."""
-        if not all((self.minutes, self.hours, self.days, self.months, self.weekdays)):
-            return None  # as for ",": to look at every minute of years would take seconds
-        if after >= _LAST_SECOND:
+        """Returns the first such minute after the time, both in Unix seconds; None if there is none."""
+        try:
+            local = datetime.fromtimestamp(max(after, -1.0), self.zone)
+            # Of times that are shown twice, those of the first showing come in order, and so do those of the second.
+            times = [self._next_of_showing(local, after, fold) for fold in (0, 1)]
+        except (CronSimError, OverflowError, ValueError):  # no month has such a day, or the calendar is at its end
             return None
-        moment = max(int(after) // 60 * 60 + 60, 0.0)
-        last_year = datetime.fromtimestamp(moment, self.zone).year + MOST_YEARS
-        while (local := datetime.fromtimestamp(moment, self.zone)).year <= last_year:
-            if local.month not in self.months:
-                later = self._midnight((local.replace(day=1) + timedelta(days=32)).replace(day=1))
-            elif not self._has_day(local):
-                later = self._midnight(local + timedelta(days=1))
-            elif local.hour not in self.hours:
-                later = moment + 3600 - local.minute * 60
-            elif local.minute not in self.minutes:
-                later = moment + 60
-            else:
-                return moment
-            moment = max(later, moment + 60)  # where clocks go back over midnight, its first showing is past
+        return min((time for time in times if time is not None), default=None)
+
+    def _next_of_showing(self, local: datetime, after: float, fold: int) -> float | None:
+        start = local.astimezone(UTC).replace(tzinfo=None) + (local.replace(fold=fold).utcoffset() or timedelta())
+        for shown in CronSim(self.expression, start):  # which is not told the zone: it would move what is skipped
+            moment = shown.replace(tzinfo=self.zone, fold=fold)
+            time = moment.timestamp()
+            if time > after and datetime.fromtimestamp(time, self.zone) == moment:
+                return time
         return None
-
-    def _has_day(self, local: datetime) -> bool:
-        in_month, in_week = local.day in self.days, local.isoweekday() % 7 in self.weekdays
-        return in_month and in_week if self.is_any_day else in_month or in_week
-
-    def _midnight(self, local: datetime) -> float:
-        return datetime(local.year, local.month, local.day, tzinfo=self.zone).timestamp()
 
 
 Schedule = Every | Cron
@@ -107,9 +85,7 @@ def parse_schedule(text: str, zone: tzinfo = UTC) -> Schedule:
     fields = _DESCRIPTORS.get(text, text).split()
     if len(fields) != len(_FIELDS):
         raise ScheduleError(f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]")
-    parsed = [field.parse(part) for field, part in zip(_FIELDS, fields, strict=True)]
-    minutes, hours, days, months, weekdays = (values for values, _ in parsed)
-    return Cron(minutes, hours, days, months, weekdays, parsed[2][1] or parsed[4][1], zone)
+    return Cron(" ".join(field.checked(part) for field, part in zip(_FIELDS, fields, strict=True)), zone)
 
 
 def check_schedule(text: str) -> None:
@@ -140,12 +116,12 @@ class _Field:
     names: tuple[str, ...] = ()
     """The names of the values, from the lowest."""
 
-    def parse(self, text: str) -> tuple[frozenset[int], bool]:
-        """Returns the values, and whether one of the parts is a plain star."""
-        parsed = [self._range(part) for part in text.split(",") if part]
-        return frozenset(value for values, _ in parsed for value in values), any(is_star for _, is_star in parsed)
+    def checked(self, text: str) -> str:
+        """Returns the field in plain ranges. Raises: ScheduleError."""
+        ranges = [self._range(part) for part in text.split(",") if part]
+        return "*" if "*" in ranges else ",".join(ranges) or "-"  # which cronsim refuses: there is no value
 
-    def _range(self, text: str) -> tuple[range, bool]:
+    def _range(self, text: str) -> str:
         span, *steps = text.split("/")
         first, *others = span.split("-")
         is_star = first in ("*", "?")
@@ -170,7 +146,9 @@ class _Field:
             raise ScheduleError(f"beginning of range ({start}) beyond end of range ({end}): {text}")
         if step == 0:
             raise ScheduleError(f"step of range should be a positive number: {text}")
-        return range(start, end + 1, step), is_star and step == 1
+        if is_star and step == 1:
+            return "*"
+        return f"{start}-{end}" + (f"/{step}" if start < end else "")
 
     def _value(self, text: str) -> int:
         name = text.lower()
