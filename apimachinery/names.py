@@ -6,6 +6,7 @@ import random
 import re
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+_1035_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
 
@@ -13,6 +14,11 @@ _LABEL_RULE = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
     "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+_1035_LABEL_RULE = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
 )
 _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
@@ -41,6 +47,11 @@ def dns_label_errors(value: str) -> list[str]:
     if not _LABEL.match(value):
         errors.append("must not contain dots" if _SUBDOMAIN.match(value) else _LABEL_RULE)
     return errors
+
+
+def dns_1035_label_errors(value: str) -> list[str]:
+    """Checks a label that begins with a letter, as RFC 1035 has it."""
+    return length_errors(value, 63) + ([] if _1035_LABEL.match(value) else [_1035_LABEL_RULE])
 
 
 def dns_subdomain_errors(value: str, unit: str = "characters") -> list[str]:

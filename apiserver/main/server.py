@@ -11,6 +11,7 @@ from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import StatusError
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Chain, Lookup
+from apiserver.aggregation.local import LocalServices
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import Sources
 from apiserver.auth.authorization.rbac import Rbac
@@ -153,6 +154,7 @@ class ApiServer:
             metrics.add(self._auditor)
         self.pipeline = Pipeline(authenticator, authorizer, routes, web, self._limits, metrics, flows, self._auditor)
         self._repair = Repair(self.storage, core["services"], addresses, ports)
+        self._local_services = LocalServices(catalogue, lambda: (), self.stores, self.storage, APISERVER)
         self._endpoints = EndpointReconciler(
             self.stores, self.storage, options.service_cluster_ip_range, advertised, options.secure_port
         )
@@ -188,6 +190,7 @@ class ApiServer:
                     self._repair.run(),
                     self._bootstrap(),
                     self._legacy_tokens.run(self.stores),
+                    self._local_services.run(),
                 ]
                 if self._encryption is not None and self.options.encryption_provider_config_automatic_reload:
                     upkeep.append(self._encryption.run())
@@ -228,6 +231,7 @@ class ApiServer:
                 await create_default_roles(self.stores)
                 await publish_authentication(self.stores, self.options)
                 await self._legacy_tokens.begin(self.stores)
+                await self._local_services.begin()
                 if self._flow_keeper is not None:
                     await self._flow_keeper.begin()
                 await self._endpoints.create_service()
