@@ -5,6 +5,7 @@ Source: Kubernetes documentation, "Server-Side Apply", "Merge strategy".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -20,8 +21,9 @@ LEAF, STRUCT, MAP, LIST_MAP, LIST_SET = "leaf", "struct", "map", "list-map", "li
 class Shape:
     """The form of a field. A LEAF is owned as one value; so is a field whose content has no schema.
 
-    `model` is that of a STRUCT, `item` the shape of the content of a map or list, `keys` the keys of a LIST_MAP with
-    their defaults or None. `zero` is what an object has there when nobody set it: None for nothing, {} for a struct.
+    A STRUCT has a `model`, or `members` where its schema is known only at run time. `item` is the shape of the content
+    of a map or list, `keys` the keys of a LIST_MAP with their defaults or None. `zero` is what an object has there when
+    nobody set it: None for nothing, {} for a struct.
     """
 
     kind: str
@@ -29,6 +31,7 @@ class Shape:
     item: Shape | None = None
     keys: tuple[tuple[str, Any], ...] = ()
     zero: Any = None
+    members: Mapping[str, Shape] | None = None
 
 
 LEAF_SHAPE = Shape(LEAF)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -66,8 +67,8 @@ def child_shape(shape: Shape, key: str) -> Shape:
     return shape.item or LEAF_SHAPE
 
 
-def struct_fields(shape: Shape) -> dict[str, Shape]:
-    return fields_of(shape.model) if shape.model is not None else _NO_FIELDS
+def struct_fields(shape: Shape) -> Mapping[str, Shape]:
+    return fields_of(shape.model) if shape.model is not None else shape.members or _NO_FIELDS
 
 
 # -- as sets

@@ -1,0 +1,1 @@
+"""Kinds that are added at run time: CustomResourceDefinitions and their objects."""

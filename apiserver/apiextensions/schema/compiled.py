@@ -1,0 +1,78 @@
+"""The one thing that the server of custom resources needs of a schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apimachinery.errors import FieldError, invalid
+from apiserver.apiextensions.schema import embedded, lists, shaping, values
+from apiserver.apiextensions.schema.merging import shape_of
+from apiserver.apiextensions.schema.node import Node
+from apiserver.managedfields.shapes import Shape
+
+_BLOCKING = frozenset(
+    (
+        "FieldValueNotSupported",
+        "FieldValueRequired",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    )
+)
+_NOT_CHECKED = invalid(
+    "<nil>",
+    None,
+    "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+    "validation",
+)
+
+
+class Compiled:
+    """A structural schema, ready to be used on objects: plain JSON types as they are read from a request."""
+
+    def __init__(self, root: Node) -> None:
+        self._root = root
+
+    def prune(self, obj: dict[str, Any]) -> list[str]:
+        """Drops, in place, the fields that the schema lacks, and returns their paths: "spec.nope", "spec.list[0].x".
+
+        The members of `metadata`, also of embedded resources, are those of every object.
+        """
+        dropped: list[str] = []
+        shaping.prune(obj, self._root, None, dropped)
+        return sorted(dropped)
+
+    def default(self, obj: dict[str, Any]) -> None:
+        """Sets defaults in place. A null where the schema allows none is dropped, or replaced by the default."""
+        shaping.drop_nulls(obj, self._root)
+        shaping.default(obj, self._root)
+
+    def validate(
+        self, obj: dict[str, Any], old: dict[str, Any] | None = None, *, status: bool = False
+    ) -> list[FieldError]:
+        """Lists the faults of an object, whose own metadata is checked elsewhere.
+
+        Faults in what is as it was in `old` are let through, so that a stricter schema does not freeze objects.
+        `status` asks for those in the status alone.
+        """
+        errors = values.check(self._root, obj, old, status=status)
+        if not status:
+            errors += embedded.check(self._root, obj)
+        repeated = lists.check(self._root, obj)
+        if repeated and not (old is not None and lists.check(self._root, old)):
+            errors += repeated
+        return errors
+
+    def merge_types(self) -> Shape:
+        """Returns the form of an object for managed fields: its maps, its lists by their types, what is atomic."""
+        return shape_of(self._root)
+
+
+def compile_schema(schema: dict[str, Any], *, preserve_unknown: bool = False) -> Compiled:
+    """Prepares an `openAPIV3Schema` that `check_definition` has accepted.
+
+    `preserve_unknown` keeps all unknown fields, as `x-kubernetes-preserve-unknown-fields` at the root does.
+    """
+    if preserve_unknown:
+        schema = {**schema, "x-kubernetes-preserve-unknown-fields": True}
+    return Compiled(Node({**schema, "x-kubernetes-embedded-resource": True}))
