@@ -158,14 +158,9 @@ class Errors(list[FieldError]):
 
     def check_ip(self, path: Path, value: str) -> bool:
         """Requires an address in its usual form; tells whether it is one."""
-        address = parse_ip(value)
-        if address is None:
-            self.invalid(path, value, IP_RULE if _loose_ip(value) is None else "must not have leading 0s")
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            self.invalid(path, value, "must not be an IPv4-mapped IPv6 address")
-            return False
-        return True
+        messages = ip_errors(value)
+        self.check_messages(path, value, messages)
+        return not messages
 
     def check_labels(self, path: Path, labels: Mapping[str, str] | None) -> None:
         if labels:
@@ -285,6 +280,15 @@ def _parse_ip(value: str) -> IPAddress | None:
         return None if "%" in value else ip_address(value)
     except ValueError:
         return None
+
+
+def ip_errors(value: str) -> list[str]:
+    address = parse_ip(value)
+    if address is None:
+        return [IP_RULE if _loose_ip(value) is None else "must not have leading 0s"]
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return ["must not be an IPv4-mapped IPv6 address"]
+    return []
 
 
 def is_ip(value: str) -> bool:

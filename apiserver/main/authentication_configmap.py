@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from apimachinery.meta import ObjectMeta
-from apiserver.main.bootstrap import APISERVER, create_missing
+from apiserver.main.bootstrap import create_missing
 from apiserver.options.options import Options
 from apiserver.registry.changes import Edit
 from apiserver.registry.stores import Stores
+from apiserver.request.user import APISERVER
 from kubeapi.core.configmap import ConfigMap
 
 NAMESPACE, NAME = "kube-system", "extension-apiserver-authentication"

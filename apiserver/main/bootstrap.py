@@ -11,7 +11,7 @@ from apimachinery.errors import AlreadyExists
 from apimachinery.meta import ObjectMeta
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
-from apiserver.request.user import User
+from apiserver.request.user import APISERVER
 from kubeapi.coordination.lease import NODE_LEASES
 from kubeapi.core.namespace import Namespace
 from kubeapi.scheduling.priorityclass import SYSTEM_CLASSES, PriorityClass
@@ -22,8 +22,6 @@ PURPOSES = {
     "another node if necessary.",
     "system-node-critical": "Used for system critical pods that must not be moved from their current node.",
 }
-APISERVER = User("system:apiserver", "", ("system:masters",))
-"""The identity of the server's own writes."""
 
 
 async def create_missing(store: Store[Any], obj: Any) -> bool:

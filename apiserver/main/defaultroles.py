@@ -15,10 +15,10 @@ from apimachinery.resource import resource_of
 from apiserver.auth.authorization import defaults
 from apiserver.auth.authorization.defaults._role import DefaultRole
 from apiserver.auth.authorization.reconciling import is_protected, reconcile_binding, reconcile_role
-from apiserver.main.bootstrap import APISERVER
 from apiserver.registry.changes import Edit
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
+from apiserver.request.user import APISERVER
 from kubeapi.rbac._bindings import Binding
 
 PARALLEL_WRITES = 8

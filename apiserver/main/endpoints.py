@@ -7,17 +7,20 @@ Endpoints and EndpointSlice. A server that dies is gone from them once its key h
 from __future__ import annotations
 
 import asyncio
-from ipaddress import IPv4Network, ip_address
+from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from apimachinery.errors import AlreadyExists, NotFound, StatusError
 from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import encode, from_dict
 from apimachinery.resource import Resource
-from apiserver.main.bootstrap import APISERVER
+from apimachinery.validation import ip_family
 from apiserver.registry.changes import Edit
+from apiserver.registry.claims.pools import Network
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
+from apiserver.request.user import APISERVER
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import KeyExists, RevisionConflict, StorageError
 from componentbase import logs
@@ -42,11 +45,11 @@ class EndpointReconciler:
     """Serves one API server; `address` is its own. A loopback address leads nobody else here and is not published."""
 
     def __init__(
-        self, stores: Stores, storage: CachedStorage, service_range: IPv4Network, address: str, port: int
+        self, stores: Stores, storage: CachedStorage, service_ranges: Sequence[Network], address: str, port: int
     ) -> None:
         self._stores = stores
         self._storage = storage
-        self._service_range = service_range
+        self._service_ranges = service_ranges
         self._address = address
         self._port = port
         self._withdrawn = False
@@ -54,11 +57,11 @@ class EndpointReconciler:
         self._storage.register(MASTER_LEASES)
 
     async def create_service(self) -> None:
-        """Its ClusterIP is the first of the range."""
+        """Creates the Service where it is not there; its ClusterIP is the first of the preferred range."""
         store = self._stores.find("services")
         if self._storage.peek(store.resource, "default", "kubernetes") is not None:
             return
-        first = str(self._service_range.network_address + 1)
+        first = str(self._service_ranges[0].network_address + 1)
         document = {
             "metadata": {
                 "name": "kubernetes",
@@ -135,7 +138,7 @@ class EndpointReconciler:
     def _slice(self, addresses: list[str]) -> dict[str, Any]:
         return {
             "metadata": _meta({"kubernetes.io/service-name": "kubernetes"}),
-            "addressType": "IPv4",
+            "addressType": ip_family(self._address),
             "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
             "ports": [{"name": PORT_NAME, "port": self._port, "protocol": "TCP"}],
         }

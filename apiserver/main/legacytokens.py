@@ -13,9 +13,10 @@ from typing import Any
 from apimachinery.errors import StatusError
 from apimachinery.meta import ObjectMeta
 from apimachinery.times import format_date
-from apiserver.main.bootstrap import APISERVER, create_missing
+from apiserver.main.bootstrap import create_missing
 from apiserver.registry.changes import Edit
 from apiserver.registry.stores import Stores
+from apiserver.request.user import APISERVER
 from apiserver.storage.interface import StorageError
 from componentbase import logs
 from componentbase.clock import Clock

@@ -25,7 +25,7 @@ from apiserver.http.server import http_server
 from apiserver.main.audit import make_auditor
 from apiserver.main.authentication import make_authenticator
 from apiserver.main.authentication_configmap import publish_authentication
-from apiserver.main.bootstrap import APISERVER, create_namespaces, create_priority_classes
+from apiserver.main.bootstrap import create_namespaces, create_priority_classes
 from apiserver.main.collected import all_subresources, virtual_handlers
 from apiserver.main.configured import (
     admission_plugins,
@@ -42,17 +42,22 @@ from apiserver.main.defaultroles import create_default_roles
 from apiserver.main.endpoints import EndpointReconciler
 from apiserver.main.fairness import add_debug_routes, make_flow_control
 from apiserver.main.legacytokens import LegacyTokenUse
+from apiserver.main.servicecidr import DefaultServiceCIDR
 from apiserver.main.web import make_web
 from apiserver.options.options import Options
 from apiserver.pipeline.metrics import RequestMetrics
 from apiserver.pipeline.pipeline import Pipeline
 from apiserver.pipeline.routes import Routes
-from apiserver.registry.claims.allocators import Allocator, address_pool, port_pool
-from apiserver.registry.claims.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
+from apiserver.registry.claims.addresses import IP_ADDRESSES, AddressAllocator
+from apiserver.registry.claims.pools import port_pool
+from apiserver.registry.claims.ports import PortAllocator
+from apiserver.registry.claims.repair import Repair
+from apiserver.registry.claims.services import ServiceHooks
 from apiserver.registry.grants import GRANTING_KINDS, GrantHooks
 from apiserver.registry.hooks import NO_HOOKS, CertificateHooks, Hooks, NamespaceHooks, VolumeHooks
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
+from apiserver.request.user import APISERVER
 from apiserver.resourcemetrics.collector import UsageCollector
 from apiserver.storage import CachedStorage, Storage
 from apiserver.storage.interface import StorageError
@@ -98,8 +103,14 @@ class ApiServer:
         self._storage_task: asyncio.Task[None] | None = None
         self.options = options
         self.storage = CachedStorage(etcd_config(options))
-        addresses = Allocator(self.storage, ADDRESS_CLAIMS, address_pool(options.service_cluster_ip_range), clock)
-        ports = Allocator(self.storage, PORT_CLAIMS, port_pool(options.service_node_ports), clock)
+        ranges = options.service_cluster_ip_range
+        addresses = {
+            family: AddressAllocator(
+                family, self.storage, lambda: self.stores.find(IP_ADDRESSES.plural, IP_ADDRESSES.group)
+            )
+            for family in (f"IPv{network.version}" for network in ranges)
+        }
+        ports = PortAllocator(self.storage, port_pool(options.service_node_ports), clock)
         rbac = Rbac(self.storage)
         authorizer = configured_authorizer(options, Sources(self.storage, rbac, clock, options.authorization_webhook))
         hooks: dict[tuple[str, str], Hooks] = {
@@ -153,11 +164,10 @@ class ApiServer:
         if self._auditor is not None:
             metrics.add(self._auditor)
         self.pipeline = Pipeline(authenticator, authorizer, routes, web, self._limits, metrics, flows, self._auditor)
-        self._repair = Repair(self.storage, core["services"], addresses, ports)
+        self._repair = Repair(self.storage, self.stores, addresses, ports, clock)
         self._local_services = LocalServices(catalogue, lambda: (), self.stores, self.storage, APISERVER)
-        self._endpoints = EndpointReconciler(
-            self.stores, self.storage, options.service_cluster_ip_range, advertised, options.secure_port
-        )
+        self._service_cidr = DefaultServiceCIDR(self.stores, ranges, clock)
+        self._endpoints = EndpointReconciler(self.stores, self.storage, ranges, advertised, options.secure_port)
         _log_collected(self.stores, admission, subresources)
 
     def _store(
@@ -234,6 +244,8 @@ class ApiServer:
                 await self._local_services.begin()
                 if self._flow_keeper is not None:
                     await self._flow_keeper.begin()
+                await self._service_cidr.ensure()
+                await self._repair.once()
                 await self._endpoints.create_service()
                 self.bootstrapped = True
             except (StorageError, StatusError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW
 from apiserver.auth.authorization.webhook import WebhookSettings
@@ -14,6 +14,9 @@ from apiserver.options.authentication import AuthenticationOptions, add_authenti
 from apiserver.options.authorization import add_authorization, webhook_settings
 from componentbase.flags import add_bool, add_duration, base_parser, fill, parse_list
 
+Network = IPv4Network | IPv6Network
+
+DEFAULT_SERVICE_RANGE = "10.96.0.0/16"
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 MIN_TOKEN_SECONDS = 3600  # the least that --service-account-max-token-expiration may be
 
@@ -56,7 +59,8 @@ class Options:
     authentication: AuthenticationOptions = field(default_factory=AuthenticationOptions)
     authorization_modes: list[str] = field(default_factory=lambda: [ALWAYS_ALLOW])
     authorization_webhook: WebhookSettings | None = None
-    service_cluster_ip_range: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
+    service_cluster_ip_range: list[Network] = field(default_factory=lambda: _networks(DEFAULT_SERVICE_RANGE))
+    """One, or one of each family: the first is that of Services that ask for none."""
     service_node_ports: range = range(30000, 32768)
     kubelet_certificate_authority: str = ""
     kubelet_client_certificate: str = ""
@@ -220,10 +224,10 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
     )
     cluster.add_argument(
         "--service-cluster-ip-range",
-        type=_network,
-        default="10.96.0.0/16",
-        metavar="CIDR",
-        help="addresses of Services",
+        type=_networks,
+        default=DEFAULT_SERVICE_RANGE,
+        metavar="CIDR,...",
+        help="addresses of Services: a range, or one of each family, the preferred one first",
     )
     cluster.add_argument(
         "--service-node-port-range",
@@ -285,14 +289,20 @@ def _add_shutdown(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _network(text: str) -> IPv4Network:
+def _networks(text: str) -> list[Network]:
     try:
-        network = ip_network(text)
+        networks = [ip_network(part) for part in parse_list(text)]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}") from None
-    if not isinstance(network, IPv4Network) or network.prefixlen > 28 or network.prefixlen < 12:
-        raise argparse.ArgumentTypeError(f"{text}: an IPv4 network from /12 to /28 is needed")
-    return network
+    if not networks or len({network.version for network in networks}) < len(networks):
+        raise argparse.ArgumentTypeError(f"{text!r}: one range is needed, or one of each family")
+    for network in networks:
+        shortest, longest = (12, 28) if network.version == 4 else (64, 124)
+        if not shortest <= network.prefixlen <= longest:
+            raise argparse.ArgumentTypeError(
+                f"{network}: an IPv{network.version} network from /{shortest} to /{longest} is needed"
+            )
+    return networks
 
 
 def _ports(text: str) -> range:

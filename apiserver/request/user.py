@@ -25,6 +25,8 @@ class User:
 
 ANONYMOUS = User("system:anonymous", "", (UNAUTHENTICATED,))
 """The sender of a request without a credential."""
+APISERVER = User("system:apiserver", "", (MASTERS,))
+"""The identity of the server's own writes."""
 
 
 def node_of(user: User) -> str | None:

@@ -5,20 +5,20 @@ Source: Kubernetes documentation, "Service": "Choosing your own IP address", "ty
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from ipaddress import ip_address, ip_network
 
 from apimachinery.errors import FieldError, InternalError, StatusError, invalid, invalid_object
-from apimachinery.model import decode
-from apimachinery.resource import Resource
-from apiserver.registry.claims.allocators import Allocator, Exhausted, OutOfRange, Taken, claims_resource
+from apimachinery.validation import ip_family
+from apiserver.registry.claims.addresses import AddressAllocator
+from apiserver.registry.claims.allocator import Allocator, Exhausted, OutOfRange, Taken
+from apiserver.registry.claims.ports import PortAllocator
 from apiserver.registry.hooks import Hooks, Undo, nothing_to_undo
-from apiserver.storage import CachedStorage
 from apiserver.storage.interface import StorageError
 from componentbase import logs
 from kubeapi.core.service.allocation import (
-    address_of,
+    addresses_of,
     choose_families,
     needs_address,
     needs_health_port,
@@ -29,69 +29,88 @@ from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import Service
 from kubeapi.core.service.validation import PORT_TAKEN
 
-ADDRESS_CLAIMS = claims_resource("serviceipclaims", "ranges/serviceips")
-PORT_CLAIMS = claims_resource("servicenodeportclaims", "ranges/servicenodeports")
-
-REPAIR_SECONDS = 180.0
+_HEALTH_PORT_STAYS = (
+    "cannot change healthCheckNodePort on loadBalancer service with externalTraffic=Local during update"
+)
 
 log = logs.logger(__name__)
 
 
 class ServiceHooks(Hooks):
-    def __init__(self, addresses: Allocator, ports: Allocator) -> None:
+    """`addresses`: family -> its allocator, the preferred family first."""
+
+    def __init__(self, addresses: Mapping[str, AddressAllocator], ports: PortAllocator) -> None:
         self._addresses = addresses
         self._ports = ports
 
     async def begin_create(self, obj: Service, *, dry_run: bool) -> Undo:
-        _choose_families(obj, None)
-        return await self._claim(obj, set(), set(), dry_run=dry_run)
+        self._choose_families(obj, None)
+        return await self._claim(obj, (), (), dry_run=dry_run)
 
     async def begin_update(self, obj: Service, old: Service, *, dry_run: bool) -> Undo:
-        _choose_families(obj, old)
-        return await self._claim(obj, {address_of(old)}, set(ports_of(old)), dry_run=dry_run)
+        self._choose_families(obj, old)
+        before, now = old.spec.healthCheckNodePort, obj.spec.healthCheckNodePort
+        if needs_health_port(old) and needs_health_port(obj) and before != now:
+            error = invalid("spec.healthCheckNodePort", now, _HEALTH_PORT_STAYS)
+            raise invalid_object("Service", "", obj.name, [error])
+        return await self._claim(obj, addresses_of(old), ports_of(old), dry_run=dry_run)
 
     async def after_update(self, obj: Service, old: Service) -> None:
-        await self._release(old, {address_of(obj)}, set(ports_of(obj)))
+        await self._release(old, addresses_of(obj), ports_of(obj))
 
     async def after_delete(self, obj: Service) -> None:
-        await self._release(obj, set(), set())
+        await self._release(obj, (), ())
 
-    async def _release(self, service: Service, kept_addresses: set[str], kept_ports: set[str]) -> None:
+    def _choose_families(self, service: Service, old: Service | None) -> None:
+        """Raises: Invalid."""
+        if needs_address(service) and (errors := choose_families(service, old, list(self._addresses))):
+            raise invalid_object("Service", "", service.name, errors)
+
+    async def _release(self, service: Service, kept_addresses: Collection[str], kept_ports: Collection[str]) -> None:
         """The Service has been written already: a claim that can't be released now is left to `repair`."""
-        address = address_of(service)
         try:
-            if address and address not in kept_addresses:
-                await self._addresses.release(address, service)
+            for address in addresses_of(service):
+                allocator = self._addresses.get(ip_family(address))
+                if allocator is not None and address not in kept_addresses:
+                    await allocator.release(address, service)
             for port in ports_of(service):
                 if port not in kept_ports:
                     await self._ports.release(port, service)
-        except StorageError as error:
+        except (StorageError, StatusError) as error:
             log.warning("claims of a service not released", service=service.key, error=str(error))
 
-    async def _claim(self, service: Service, addresses: set[str], ports: set[str], *, dry_run: bool) -> Undo:
+    async def _claim(
+        self, service: Service, addresses: Collection[str], ports: Collection[str], *, dry_run: bool
+    ) -> Undo:
         """Claims what the Service has beyond what it had; all or nothing. Raises: Invalid, InternalError."""
         claims = _Claims(service, dry_run=dry_run)
         try:
             if needs_address(service):
-                await self._claim_address(service, addresses, claims)
+                await self._claim_addresses(service, addresses, claims)
             await self._claim_ports(service, ports, claims)
         except StatusError:
             await claims.undo()
             raise
         return claims.undo if claims.claimed else nothing_to_undo
 
-    async def _claim_address(self, service: Service, had: set[str], claims: _Claims) -> None:
+    async def _claim_addresses(self, service: Service, had: Collection[str], claims: _Claims) -> None:
+        """One for each family of the Service, in that order."""
         spec = service.spec
-        address = spec.clusterIP or (spec.clusterIPs or [""])[0]
-        if not address:
-            address = await claims.any(self._addresses, "a serviceIP")
-        elif address != HEADLESS and address not in had:
-            await claims.one(
-                self._addresses, address, lambda why: _address_error(service, self._addresses, address, why)
-            )
-        spec.clusterIP, spec.clusterIPs = address, [address]
+        given = spec.clusterIPs or [spec.clusterIP or ""]
+        if given[0] == HEADLESS:
+            spec.clusterIP, spec.clusterIPs = HEADLESS, [HEADLESS]
+            return
+        addresses = []
+        for index, family in enumerate(spec.ipFamilies or ()):
+            allocator, address = self._addresses[family], given[index] if index < len(given) else ""
+            if not address:
+                address = await claims.any(allocator, "a serviceIP")
+            elif address not in had:
+                await claims.one(allocator, address, partial(_address_error, service, allocator, address))
+            addresses.append(address)
+        spec.clusterIP, spec.clusterIPs = addresses[0], addresses
 
-    async def _claim_ports(self, service: Service, had: set[str], claims: _Claims) -> None:
+    async def _claim_ports(self, service: Service, had: Collection[str], claims: _Claims) -> None:
         spec = service.spec
         ports = spec.ports or () if needs_node_ports(service) else ()
         held = set(had)
@@ -151,51 +170,18 @@ class _Claims:
             await allocator.release(value, self._service)
 
 
-def _choose_families(service: Service, old: Service | None) -> None:
-    """Raises: Invalid."""
-    if needs_address(service) and (errors := choose_families(service, old)):
-        raise invalid_object("Service", "", service.name, errors)
-
-
 def _address_error(service: Service, allocator: Allocator, address: str, why: Exception) -> FieldError:
     text = "provided IP is already allocated"
     if isinstance(why, OutOfRange):
         text = "the provided network does not match the current range"
-        if ip_address(address) in ip_network(allocator.pool.shown):  # the network's own address, or the broadcast
-            valid = f"The range of valid IPs is {allocator.pool.shown}"
-            text = f"the provided IP ({address}) is not in the valid range. {valid}"
+        for pool in allocator.pools():
+            if ip_address(address) in ip_network(pool.shown):  # the network's own address, or the broadcast
+                text = f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {pool.shown}"
     return invalid("spec.clusterIPs", service.spec.clusterIPs or [address], f"failed to allocate IP {address}: {text}")
 
 
-def _port_error(allocator: Allocator, path: str, port: int, why: Exception) -> FieldError:
+def _port_error(allocator: PortAllocator, path: str, port: int, why: Exception) -> FieldError:
     text = PORT_TAKEN
     if isinstance(why, OutOfRange):
         text = f"provided port is not in the valid range. The range of valid ports is {allocator.pool.shown}"
     return invalid(path, port, text)
-
-
-class Repair:
-    """Looks after claims now and then; every API server does."""
-
-    def __init__(
-        self, storage: CachedStorage, services: Resource[Service], addresses: Allocator, ports: Allocator
-    ) -> None:
-        self._storage = storage
-        self._services = services
-        self._addresses = addresses
-        self._ports = ports
-
-    async def run(self) -> None:
-        await self._storage.wait_loaded()
-        while True:
-            try:
-                await self.once()
-            except StorageError as error:
-                log.warning("claims not checked", error=str(error))
-            await asyncio.sleep(REPAIR_SECONDS)
-
-    async def once(self) -> None:
-        page = await self._storage.list(self._services, "")
-        services = [decode(self._services.model, entry.value) for entry in page.entries]
-        await self._addresses.repair({address_of(service): service for service in services if address_of(service)})
-        await self._ports.repair({port: service for service in services for port in ports_of(service)})

@@ -5,13 +5,17 @@ Source: Kubernetes documentation, "Service": "Choosing your own IP address", "ty
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from apimachinery.errors import FieldError
 from apimachinery.validation import Errors, Path, ip_family
 from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import Service, ServiceSpec
 
 _REQUIRE_BOTH = "RequireDualStack"
+_PREFER_BOTH = "PreferDualStack"
 _SINGLE = "SingleStack"
+_FAMILIES = ("IPv4", "IPv6")
 _POLICY: Path = ("spec", "ipFamilyPolicy")
 
 
@@ -31,18 +35,22 @@ def needs_health_port(service: Service) -> bool:
     return spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local"
 
 
-def address_of(service: Service) -> str:
-    """ "" when the Service has no address of its own."""
-    address = service.spec.clusterIP or ""
-    return "" if address == HEADLESS else address
+def addresses_of(service: Service) -> list[str]:
+    """Every cluster address that it holds, one for each of its families; none of a headless one."""
+    spec = service.spec
+    addresses = spec.clusterIPs or ([spec.clusterIP] if spec.clusterIP else [])
+    return [address for address in addresses if address != HEADLESS]
 
 
-def choose_families(service: Service, old: Service | None) -> list[FieldError]:
-    """Completes the address families of a Service and its policy about them; returns what an IPv4 cluster can't give.
+def choose_families(service: Service, old: Service | None, configured: Sequence[str]) -> list[FieldError]:
+    """Completes the address families of a Service and its policy about them; returns what the cluster can't give.
 
-    A headless Service without a selector may have endpoints of any family. `old` is the Service before an update.
+    A headless Service without a selector may have endpoints of any family. `old` is the Service before an update,
+    `configured` are the cluster's families, the preferred one first.
     """
     spec, errors = service.spec, Errors()
+    if old is not None and _stays_preferred(service, old):
+        return errors
     anywhere = spec.clusterIP == HEADLESS and not spec.selector
     policy = spec.ipFamilyPolicy = spec.ipFamilyPolicy or (_REQUIRE_BOTH if anywhere else _SINGLE)
     if old is not None:
@@ -50,27 +58,39 @@ def choose_families(service: Service, old: Service | None) -> list[FieldError]:
     if policy == _SINGLE:
         for values, what in ((spec.clusterIPs, "cluster IPs"), (spec.ipFamilies, "IP families")):
             if len(values or ()) == 2:
-                text = f"must be '{_REQUIRE_BOTH}' or 'PreferDualStack' when multiple {what} are specified"
+                text = f"must be '{_REQUIRE_BOTH}' or '{_PREFER_BOTH}' when multiple {what} are specified"
                 errors.invalid(_POLICY, policy, text)
-    given = len(spec.ipFamilies or ())
-    for index, address in enumerate(spec.clusterIPs or ()):
-        if index >= given and ip_family(address) == "IPv6":
-            errors.invalid(("spec", "clusterIPs", index), spec.clusterIPs, "IPv6 is not configured on this cluster")
+    families = list(spec.ipFamilies or ())
+    for index, address in list(enumerate(spec.clusterIPs or ()))[len(families) :]:
+        if (family := ip_family(address)) in configured:
+            families.append(family)
+        elif family:
+            text = f"{family} is not configured on this cluster"
+            errors.invalid(("spec", "clusterIPs", index), spec.clusterIPs, text)
     if errors:
         return errors
-    if anywhere:
-        families = spec.ipFamilies or ["IPv4"]
-        if policy != _SINGLE:
-            families = [*families, *(family for family in ("IPv4", "IPv6") if family not in families)]
-        spec.ipFamilies = families
-        return errors
-    if policy == _REQUIRE_BOTH:
-        errors.invalid(_POLICY, policy, "this cluster is not configured for dual-stack services")
-    for index, family in enumerate(spec.ipFamilies or ()):
-        if family != "IPv4":
-            errors.invalid(("spec", "ipFamilies", index), family, "not configured on this cluster")
-    spec.ipFamilies = spec.ipFamilies or ["IPv4"]
+    if not anywhere:
+        if policy == _REQUIRE_BOTH and len(configured) < 2:
+            errors.invalid(_POLICY, policy, "this cluster is not configured for dual-stack services")
+        for index, family in enumerate(families):
+            if family not in configured:
+                errors.invalid(("spec", "ipFamilies", index), family, "not configured on this cluster")
+    families = families or [configured[0]]
+    if policy != _SINGLE:
+        families += [each for each in (_FAMILIES if anywhere else configured) if each not in families]
+    spec.ipFamilies = families
     return errors
+
+
+def _stays_preferred(new: Service, old: Service) -> bool:
+    """Tells whether an update leaves a Service alone that prefers both families: a cluster that gets or loses one does
+    not change what its Services have."""
+
+    def chosen(service: Service) -> tuple[object, ...]:
+        spec = service.spec
+        return spec.type, spec.ipFamilyPolicy, spec.clusterIPs, spec.ipFamilies
+
+    return old.spec.ipFamilyPolicy == _PREFER_BOTH and chosen(new) == chosen(old)
 
 
 def _release_second_family(errors: Errors, new: ServiceSpec, old: ServiceSpec) -> None:

@@ -59,12 +59,25 @@ def check_service_update(errors: Errors, service: Service, old: Service) -> None
         errors.invalid((*_SPEC, "clusterIPs", 0), [], "primary clusterIP can not be unset")
     elif before.clusterIP and new.clusterIP != before.clusterIP:
         errors.invalid((*_SPEC, "clusterIPs", 0), new.clusterIPs or [], _ONCE)
-    first, first_before = (new.ipFamilies or [""])[0], (before.ipFamilies or [""])[0]
-    wrong_address = ip_family(new.clusterIP or "") not in ("", first)  # has an error of its own
-    if first_before and first and first != first_before and not wrong_address:
-        errors.invalid((*_SPEC, "ipFamilies", 0), new.ipFamilies, _ONCE)
+    _check_second(errors, new, before)
     if before.type == new.type == "LoadBalancer" and new.loadBalancerClass != before.loadBalancerClass:
         errors.invalid((*_SPEC, "loadBalancerClass"), new.loadBalancerClass, _ONCE)
+
+
+def _check_second(errors: Errors, new: ServiceSpec, before: ServiceSpec) -> None:
+    """Refuses other families, and another second address; either may be added, and released by SingleStack."""
+    families, families_before = new.ipFamilies or [], before.ipFamilies or []
+    addresses, addresses_before = new.clusterIPs or [], before.clusterIPs or []
+    both = HEADLESS not in (new.clusterIP, before.clusterIP)
+    if both and len(addresses) == len(addresses_before) == 2 and addresses[1] != addresses_before[1]:
+        errors.invalid((*_SPEC, "clusterIPs", 1), addresses, _ONCE)
+    for index, (family, family_before) in enumerate(zip(families, families_before, strict=False)):
+        wrong_address = index < len(addresses) and ip_family(addresses[index]) not in (
+            "",
+            family,
+        )  # an error of its own
+        if family != family_before and not wrong_address:
+            errors.invalid((*_SPEC, "ipFamilies", index), families, _ONCE)
 
 
 def check_ingress(errors: Errors, service: Service) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.eventually import eventually
+from tests.kits.process import controller_manager
 
 MERGE = {"content-type": "application/merge-patch+json"}
 RANGE = IPv4Network("10.50.0.0/27")
@@ -168,3 +174,101 @@ def test_two_servers_share_the_node_ports(pair: tuple[ApiServer, ApiServer]) -> 
         answers = list(threads.map(create, range(12)))
     given = {answer.json()["spec"]["ports"][0]["nodePort"] for answer in answers if answer.status_code == 201}
     assert given == set(range(31000, 31010))
+
+
+CIDRS = "/apis/networking.k8s.io/v1/servicecidrs"
+ADDRESSES = "/apis/networking.k8s.io/v1/ipaddresses"
+FLAG = "--service-cluster-ip-range"
+
+
+def test_a_further_range_gives_addresses_when_the_first_is_full(pair: tuple[ApiServer, ApiServer]) -> None:
+    one, two = pair
+    for index in range(29):
+        make(one, service(f"s-{index}"))
+    refused = two.http.post(SERVICES, json=service("more"))
+    assert (refused.status_code, "range is full" in refused.text) == (500, True)
+    answer = one.http.post(CIDRS, json={"metadata": {"name": "more"}, "spec": {"cidrs": ["10.51.0.0/30"]}})
+    assert answer.status_code == 201
+    eventually(lambda: two.http.post(SERVICES, json=service("more")).status_code == 201, "the other server knows")
+    given = make(one, service("last"))["clusterIP"]
+    parent = one.http.get(f"{ADDRESSES}/{given}").json()["spec"]["parentRef"]
+    assert parent == {"resource": "services", "namespace": "default", "name": "last"}
+
+
+def test_a_deleted_range_stays_while_services_have_addresses_of_it(tmp_path: Path) -> None:
+    only = "--controllers=service-cidr-controller"
+    with EtcdServer(tmp_path) as etcd, ApiServer(tmp_path / "api", etcd.url) as api:
+        with controller_manager(api.url, tmp_path / "manager", only):
+            api.http.post(CIDRS, json={"metadata": {"name": "more"}, "spec": {"cidrs": ["10.51.0.0/28"]}})
+
+            def ready() -> tuple[str, str] | None:
+                conditions = api.http.get(f"{CIDRS}/more").json()["status"].get("conditions")
+                return conditions and (conditions[0]["status"], conditions[0]["reason"])
+
+            eventually(lambda: ready() == ("True", ""), "the range is ready")
+            make(api, service("held", clusterIP="10.51.0.5"))
+            assert api.http.delete(f"{CIDRS}/more").status_code == 200
+            eventually(lambda: ready() == ("False", "Terminating"), "the range waits for its Service")
+            refused = api.http.post(SERVICES, json=service("late", clusterIP="10.51.0.6"))
+            assert (refused.status_code, "does not match the current range" in refused.text) == (422, True)
+
+
+def test_addresses_of_both_families(tmp_path: Path) -> None:
+    flag = f"{FLAG}=10.50.0.0/24,fd00:50::/108"
+    with EtcdServer(tmp_path) as etcd, ApiServer(tmp_path / "api", etcd.url, flag) as api:
+        assert api.http.get(f"{CIDRS}/kubernetes").json()["spec"]["cidrs"] == ["10.50.0.0/24", "fd00:50::/108"]
+        assert make(api, service("single"))["ipFamilies"] == ["IPv4"]
+        spec = make(api, service("both", ipFamilyPolicy="PreferDualStack"))
+        assert [ip_address(address).version for address in spec["clusterIPs"]] == [4, 6]
+        assert (spec["clusterIP"], spec["ipFamilies"]) == (spec["clusterIPs"][0], ["IPv4", "IPv6"])
+        six = make(api, service("six", ipFamilies=["IPv6"], clusterIP="fd00:50::66"))
+        assert (six["clusterIPs"], six["ipFamilyPolicy"]) == (["fd00:50::66"], "SingleStack")
+
+        def patch(name: str, spec: dict[str, Any]) -> Any:
+            return api.http.patch(f"{SERVICES}/{name}", json={"spec": spec}, headers=MERGE).json()["spec"]
+
+        def held(address: str) -> bool:
+            return api.http.get(f"{ADDRESSES}/{address}").status_code == 200
+
+        upgraded = patch("six", {"ipFamilyPolicy": "RequireDualStack"})
+        assert (upgraded["clusterIPs"][0], upgraded["ipFamilies"]) == ("fd00:50::66", ["IPv6", "IPv4"])
+        second = upgraded["clusterIPs"][1]
+        assert held(second)
+        assert patch("six", {"ipFamilyPolicy": "SingleStack"})["clusterIPs"] == ["fd00:50::66"]
+        assert not held(second)
+        patch("both", {"type": "ExternalName", "externalName": "a.example", "selector": None})
+        assert not any(map(held, spec["clusterIPs"]))
+        api.http.delete(f"{SERVICES}/six")
+        assert not held("fd00:50::66")
+
+
+def test_a_start_repairs_what_earlier_servers_have_left(tmp_path: Path) -> None:
+    """A Service of a version that kept no IPAddresses, and addresses whose server died before it wrote the Service."""
+    with EtcdServer(tmp_path) as etcd:
+        with ApiServer(tmp_path / "one", etcd.url) as api:
+            make(api, service("old", clusterIP="10.96.0.50"))
+            make(api, service("gone", clusterIP="10.96.0.51"))
+            leaked = api.http.get(f"{ADDRESSES}/10.96.0.51").json()
+        keys = "/registry/ipaddresses/"
+        del leaked["metadata"]["resourceVersion"], leaked["metadata"]["managedFields"]
+        leaked["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"
+        leaked["spec"]["parentRef"]["name"] = "never-written"
+        etcdctl(etcd, "del", f"{keys}10.96.0.50")
+        text = json.dumps(leaked, separators=(",", ":")).replace("10.96.0.51", "10.96.0.99")
+        etcdctl(etcd, "put", f"{keys}10.96.0.99", text)
+        with ApiServer(tmp_path / "two", etcd.url) as api:
+            assert api.http.get(f"{ADDRESSES}/10.96.0.50").json()["spec"]["parentRef"]["name"] == "old"
+            assert api.http.get(f"{ADDRESSES}/10.96.0.51").status_code == 200
+            assert api.http.get(f"{ADDRESSES}/10.96.0.99").status_code == 404
+            events = api.http.get("/api/v1/namespaces/default/events").json()["items"]
+    assert {(event["reason"], event["message"]) for event in events} == {
+        ("ClusterIPNotAllocated", "Cluster IP [IPv4]: 10.96.0.50 is not allocated; repairing"),
+        (
+            "IPAddressNotAllocated",
+            "IPAddress: 10.96.0.99 for Service default/never-written appears to have leaked: cleaning up",
+        ),
+    }
+
+
+def etcdctl(etcd: EtcdServer, *command: str) -> None:
+    subprocess.run(["etcdctl", "--endpoints", etcd.url, *command], check=True, env={**os.environ, "ETCDCTL_API": "3"})

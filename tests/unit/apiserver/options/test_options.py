@@ -13,7 +13,7 @@ def test_flags_have_upstreams_defaults() -> None:
     assert (options.secure_port, options.service_node_ports, options.event_ttl_seconds) == (
         6443, range(30000, 32768), 3600,
     )  # fmt: skip
-    assert str(options.service_cluster_ip_range) == "10.96.0.0/16"
+    assert [str(network) for network in options.service_cluster_ip_range] == ["10.96.0.0/16"]
     assert options.authorization_modes == ["AlwaysAllow"]
     options = parse_options(["--etcd-servers=http://a:1,http://b:2", "--service-node-port-range=100-200"])
     assert (options.etcd_servers, options.service_node_ports) == (["http://a:1", "http://b:2"], range(100, 201))
@@ -43,7 +43,8 @@ def test_the_webhook_has_a_file_and_times() -> None:
         ["--authorization-mode=Webhook"], ["--authorization-webhook-config-file=f"],
         ["--authorization-webhook-version=v2"], ["--authorization-mode=RBAC,RBAC"],
         ["--authorization-mode="], ["--service-cluster-ip-range=10.0.0.0/30"],
-        ["--service-cluster-ip-range=fd00::/64"], ["--service-node-port-range=5"], ["--tls-cert-file=x"],
+        ["--service-cluster-ip-range=fd00::/63"], ["--service-cluster-ip-range="],
+        ["--service-cluster-ip-range=10.0.0.0/16,10.1.0.0/16"], ["--service-node-port-range=5"], ["--tls-cert-file=x"],
         ["--kubelet-client-key=x"], ["--unknown"], ["--event-ttl=5"],
     ],
 )  # fmt: skip

@@ -1,4 +1,5 @@
 # ruff: noqa: E501  (tables of messages)
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -66,10 +67,12 @@ def test_defaults_of_each_service_type(given: dict[str, Any], expected: dict[str
 BOTH = ["IPv4", "IPv6"]
 
 
-def chosen(given: dict[str, Any], old: dict[str, Any] | None = None) -> tuple[dict[str, Any], list[str]]:
+def chosen(
+    given: dict[str, Any], old: dict[str, Any] | None = None, configured: Sequence[str] = ("IPv4",)
+) -> tuple[dict[str, Any], list[str]]:
     """The spec once its address families are chosen, and the errors."""
     obj = created(SERVICES, service(given))
-    errors = choose_families(obj, None if old is None else created(SERVICES, service(old)))
+    errors = choose_families(obj, None if old is None else created(SERVICES, service(old)), configured)
     return to_dict(obj.spec), [str(error) for error in errors]
 
 
@@ -130,6 +133,51 @@ def test_a_second_family_is_given_back_by_the_policy_alone() -> None:
     assert (spec["ipFamilies"], errors) == (["IPv4"], [])
     assert chosen({**old, "ipFamilies": ["IPv4"]}, old)[1] == [
         "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": must be 'SingleStack' to release the secondary IP family"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "families", "policy"),
+    [
+        ({}, ["IPv6"], "SingleStack"),
+        ({"ipFamilies": ["IPv4"]}, ["IPv4"], "SingleStack"),
+        ({"ipFamilyPolicy": "PreferDualStack"}, BOTH[::-1], "PreferDualStack"),
+        ({"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4"]}, BOTH, "RequireDualStack"),
+        ({"ipFamilyPolicy": "RequireDualStack", "clusterIP": "10.96.0.9"}, BOTH, "RequireDualStack"),
+        ({"clusterIP": "10.96.0.9"}, ["IPv4"], "SingleStack"),
+        ({"clusterIP": "None"}, ["IPv6"], "SingleStack"),
+        ({"clusterIP": "None", "ipFamilyPolicy": "PreferDualStack"}, BOTH[::-1], "PreferDualStack"),
+        ({"clusterIP": "None", "selector": None}, BOTH[::-1], "RequireDualStack"),
+    ],
+)
+def test_families_on_a_cluster_of_both_that_prefers_ipv6(
+    given: dict[str, Any], families: list[str], policy: str
+) -> None:
+    spec, errors = chosen(given, configured=BOTH[::-1])
+    assert (spec["ipFamilies"], spec["ipFamilyPolicy"], errors) == (families, policy, [])
+
+
+def test_a_service_of_a_cluster_that_becomes_dual_stack_keeps_what_it_has_unless_it_asks() -> None:
+    old = {"clusterIP": "10.96.0.9", "ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4"]}
+    assert chosen({**old, "selector": {"app": "other"}}, old, BOTH)[0]["ipFamilies"] == ["IPv4"]
+    assert chosen({**old, "ipFamilyPolicy": "RequireDualStack"}, old, BOTH)[0]["ipFamilies"] == BOTH
+    single = {**old, "ipFamilyPolicy": "SingleStack"}
+    assert chosen(old, single, BOTH)[0]["ipFamilies"] == BOTH
+
+
+def test_a_second_address_may_be_added_and_released_but_not_changed() -> None:
+    one = {"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9"], "ipFamilies": ["IPv4"]}
+    both = {
+        "clusterIP": "10.96.0.9",
+        "clusterIPs": ["10.96.0.9", "fd00::9"],
+        "ipFamilies": BOTH,
+        "ipFamilyPolicy": "RequireDualStack",
+    }
+    other = {**both, "clusterIPs": ["10.96.0.9", "fd00::8"]}
+    assert update_problems(SERVICES, service(one), service(both)) == []
+    assert update_problems(SERVICES, service(both), service({**one, "ipFamilyPolicy": "SingleStack"})) == []
+    assert update_problems(SERVICES, service(both), service(other)) == [
+        'spec.clusterIPs[1]: Invalid value: ["10.96.0.9","fd00::8"]: may not change once set'
     ]
 
 
