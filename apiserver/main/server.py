@@ -11,7 +11,9 @@ from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import StatusError
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Chain, Lookup
+from apiserver.aggregation.availability import AvailabilityChecker
 from apiserver.aggregation.local import LocalServices
+from apiserver.aggregation.proxy import Aggregator
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import Sources
 from apiserver.auth.authorization.rbac import Rbac
@@ -48,6 +50,7 @@ from apiserver.options.options import Options
 from apiserver.pipeline.metrics import RequestMetrics
 from apiserver.pipeline.pipeline import Pipeline
 from apiserver.pipeline.routes import Routes
+from apiserver.proxy.services import ServiceLocator
 from apiserver.registry.claims.addresses import IP_ADDRESSES, AddressAllocator
 from apiserver.registry.claims.pools import port_pool
 from apiserver.registry.claims.ports import PortAllocator
@@ -149,6 +152,12 @@ class ApiServer:
             subresources,
             virtual_handlers(catalogue),
         )
+        aggregator = Aggregator(
+            ServiceLocator(self.stores, self.storage),
+            self.storage,
+            (options.proxy_client_cert_file, options.proxy_client_key_file),
+        )
+        self._availability = AvailabilityChecker(aggregator, self.stores, self.storage, clock, APISERVER)
         discovery = Discovery(catalogue, subresources, f"{options.bind_address}:{options.secure_port}")
         documents = Documents(catalogue, subresources, version())
         flows = make_flow_control(options, catalogue, self.storage)
@@ -163,7 +172,9 @@ class ApiServer:
         self._auditor = make_auditor(options.audit, clock)
         if self._auditor is not None:
             metrics.add(self._auditor)
-        self.pipeline = Pipeline(authenticator, authorizer, routes, web, self._limits, metrics, flows, self._auditor)
+        self.pipeline = Pipeline(
+            authenticator, authorizer, routes, web, self._limits, metrics, flows, self._auditor, aggregator.route
+        )
         self._repair = Repair(self.storage, self.stores, addresses, ports, clock)
         self._local_services = LocalServices(catalogue, lambda: (), self.stores, self.storage, APISERVER)
         self._service_cidr = DefaultServiceCIDR(self.stores, ranges, clock)
@@ -201,6 +212,7 @@ class ApiServer:
                     self._bootstrap(),
                     self._legacy_tokens.run(self.stores),
                     self._local_services.run(),
+                    self._availability.run(),
                 ]
                 if self._encryption is not None and self.options.encryption_provider_config_automatic_reload:
                     upkeep.append(self._encryption.run())

@@ -65,6 +65,9 @@ class Options:
     kubelet_certificate_authority: str = ""
     kubelet_client_certificate: str = ""
     kubelet_client_key: str = ""
+    proxy_client_cert_file: str = ""
+    proxy_client_key_file: str = ""
+    """With the former: what this server shows to the API servers behind it."""
     service_account_issuers: list[str] = field(default_factory=lambda: [DEFAULT_ISSUER])
     """The first is written into new tokens, all are believed."""
     service_account_signing_key_file: str = ""
@@ -101,6 +104,8 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         parser.error("--tls-cert-file and --tls-private-key-file belong together: give both or neither")
     if bool(args.kubelet_client_certificate) != bool(args.kubelet_client_key):
         parser.error("--kubelet-client-certificate and --kubelet-client-key belong together: give both or neither")
+    if bool(args.proxy_client_cert_file) != bool(args.proxy_client_key_file):
+        parser.error("--proxy-client-cert-file and --proxy-client-key-file belong together: give both or neither")
     if args.enable_priority_and_fairness and args.max_requests_inflight + args.max_mutating_requests_inflight <= 0:
         parser.error("--enable-priority-and-fairness needs seats: --max-requests-inflight or its pair above 0")
     for flag in ("shutdown_delay_duration", "shutdown_watch_termination_grace_period"):
@@ -246,6 +251,13 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
         "--kubelet-client-certificate", default="", metavar="FILE", help="client certificate for kubelets (PEM)"
     )
     cluster.add_argument("--kubelet-client-key", default="", metavar="FILE", help="its private key (PEM)")
+    cluster.add_argument(
+        "--proxy-client-cert-file",
+        default="",
+        metavar="FILE",
+        help="client certificate for the API servers that APIServices name, which lets this one speak for users (PEM)",
+    )
+    cluster.add_argument("--proxy-client-key-file", default="", metavar="FILE", help="its private key (PEM)")
     add_duration(parser, "--event-ttl", 3600, "how long Events are kept")
 
 

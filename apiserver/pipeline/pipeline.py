@@ -73,8 +73,10 @@ class Pipeline:
         metrics: RequestMetrics,
         flows: FlowControl | None = None,
         auditor: Auditor | None = None,
+        elsewhere: Callable[[Request], Route | None] = lambda request: None,
     ) -> None:
-        """`flows` is API priority and fairness; it and `auditor` are None where they are turned off."""
+        """`flows` is API priority and fairness; it and `auditor` are None where they are turned off. `elsewhere` gives
+        the way of a request that another server answers."""
         self._metrics = metrics
         self._authenticator = authenticator
         self._authorizer = authorizer
@@ -84,6 +86,7 @@ class Pipeline:
         self._limits = limits
         self._flows = flows
         self._auditor = auditor
+        self._elsewhere = elsewhere
         self._large_work = LargeWork()
         self._long_running: set[HttpExchange] = set()
         self._ending = False
@@ -147,7 +150,9 @@ class Pipeline:
         try:
             if self._auditor is not None and request.audit is not None:
                 self._auditor.authorized(request.audit)
-            route = self._routes.find(info) if info.is_resource else self._web_route
+            route = self._elsewhere(request)
+            if route is None:
+                route = self._routes.find(info) if info.is_resource else self._web_route
             if route.answer_now is not None and (body := route.answer_now(request)):
                 exchange.respond(200, JSON_HEAD + request.head, body)
                 if request.audit is not None:
@@ -394,4 +399,6 @@ async def _noted(chunks: AsyncIterator[bytes], record: AuditRecord) -> AsyncIter
 def _metric_key(info: RequestInfo, route: Route | None) -> Key:
     if route is None or not info.is_resource:
         return (info.verb if info.is_resource else "other", "", "", "", "")
+    if route.foreign:
+        return (info.verb, info.group, info.version, "", "")
     return (info.verb, info.group, info.version, info.resource, info.subresource)

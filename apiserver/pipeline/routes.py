@@ -44,6 +44,8 @@ class Route:
     long_running: bool = False
     answer_now: Callable[[Request], bytes] | None = None
     """Tries to answer without waiting; b"" leaves the request to the handler."""
+    foreign: bool = False
+    """Another server answers: what its resources are called is not known here."""
 
 
 class Routes:

@@ -34,6 +34,7 @@ ANSWER_HEADERS = frozenset({b"date"}) | {
 }
 """Not passed back: other sites may ask the API server no more than it allows itself."""
 PAGE_HEADERS = ANSWER_HEADERS | {b"content-length", b"content-encoding"}
+IDENTITY_PREFIX = b"x-remote-"
 PROXY_VERBS = ("get", "create", "update", "patch", "delete", "options")
 SCHEMES = ("", "http", "https")
 
@@ -46,6 +47,12 @@ class Backend:
     port: int
     path: str
     tls: ssl.SSLContext | None = None
+    server_name: str = ""
+    """The name that its certificate must have, where that is not `host`."""
+    identity: tuple[Header, ...] = ()
+    """Headers that name the user to it, in place of all that the client has sent in such headers."""
+    has_pages: bool = True
+    """Whether links in its pages lead to it, and so have to be rewritten."""
 
     @property
     def netloc(self) -> str:
@@ -102,13 +109,13 @@ def pod_context() -> ssl.SSLContext:
 
 async def forward(request: Request, backend: Backend) -> Answer:
     """Raises: ServiceUnavailable when there is nothing at the other end."""
-    if not backend.path and request.method in ("GET", "HEAD") and not _is_upgrade(request):
+    if not backend.path and request.method in ("GET", "HEAD") and not is_upgrade(request):
         return _redirect(request)
-    upgrade = _is_upgrade(request)
+    upgrade = is_upgrade(request)
     if upgrade:
         check_upgrade(request)
     try:
-        connection = await connect(backend.host, backend.port, tls=backend.tls)
+        connection = await connect(backend.host, backend.port, tls=backend.tls, server_name=backend.server_name)
     except (OSError, UnicodeError) as error:
         raise _unreachable(backend, unreachable_reason(error)) from None
     request.exchange.on_gone = connection.close
@@ -143,7 +150,8 @@ def _redirect(request: Request) -> Response:
     return Response(b"", 301, TEXT, headers=[(b"location", location)])
 
 
-def _is_upgrade(request: Request) -> bool:
+def is_upgrade(request: Request) -> bool:
+    """Tells whether the request asks for another protocol on its connection."""
     return bool(request.header(b"upgrade")) and b"upgrade" in request.header(b"connection").lower()
 
 
@@ -151,7 +159,10 @@ def _head(request: Request, backend: Backend) -> bytes:
     query = request.query_string
     target = (backend.path or "/").encode() + (b"?" + query if query else b"")
     headers = _passed_on(request.headers, OWN_HEADERS)
-    if _is_upgrade(request):
+    if backend.identity:
+        headers = [header for header in headers if not header[0].startswith(IDENTITY_PREFIX)]
+        headers += backend.identity
+    if is_upgrade(request):
         headers += [(b"connection", b"Upgrade"), (b"upgrade", request.header(b"upgrade"))]
     else:
         headers.append((b"connection", b"close"))
@@ -186,7 +197,7 @@ def _passed_on(headers: Iterable[Header], own: frozenset[bytes] = frozenset()) -
 
 async def _send_body(request: Request, connection: ClientConnection) -> None:
     """Sends the body as it comes. The other server may answer before its end, or break off: its answer tells."""
-    if _is_upgrade(request):
+    if is_upgrade(request):
         return
     chunked = bool(request.header(b"transfer-encoding"))
     with contextlib.suppress(OSError, ClientDisconnected):
@@ -198,12 +209,12 @@ async def _send_body(request: Request, connection: ClientConnection) -> None:
 
 async def _relay(request: Request, backend: Backend, answer: ResponseStream) -> None:
     """Raises: ConnectionError, ClientDisconnected."""
-    exchange, mapper = request.exchange, _link_mapper(request, backend)
-    rewriter = page_rewriter(answer.status, answer.headers, mapper)
+    exchange, mapper = request.exchange, _link_mapper(request, backend) if backend.has_pages else None
+    rewriter = page_rewriter(answer.status, answer.headers, mapper) if mapper is not None else None
     lines = []
     chunked = answer.status not in BODYLESS and request.method != "HEAD"
     for name, value in _passed_on(answer.headers, ANSWER_HEADERS if rewriter is None else PAGE_HEADERS):
-        if name == b"location":
+        if name == b"location" and mapper is not None:
             value = mapper.mapped(value.decode("latin-1")).encode("latin-1")
         elif name == b"content-length":
             chunked = False

@@ -59,7 +59,7 @@ class APIServiceCondition(StatusCondition, protobuf="type status lastTransitionT
     """An observation of an APIService."""
 
     type: str = ""
-    """Available."""
+    """The aspect of the version: Available."""
 
 
 class APIServiceStatus(Model, protobuf="conditions"):
@@ -91,7 +91,7 @@ class APIServiceStrategy(Strategy[APIService]):
     def prepare_create(self, obj: APIService) -> None:
         obj.metadata.generation = None
         if obj.spec.service is None:
-            obj.status = APIServiceStatus(conditions=[local_condition(obj.metadata.creationTimestamp or "")])
+            obj.status = APIServiceStatus(conditions=[local_condition(obj)])
 
     def validate_name(self, name: str) -> list[str]:
         return path_segment_errors(name)
@@ -140,15 +140,13 @@ class APIServiceStrategy(Strategy[APIService]):
         return errors
 
 
-def local_condition(time: str) -> APIServiceCondition:
-    """Returns the condition of a version that this API server itself answers for; `time` in RFC 3339."""
-    return APIServiceCondition(
-        type=AVAILABLE,
-        status="True",
-        lastTransitionTime=time,
-        reason=LOCAL,
-        message="Local APIServices are always available",
+def local_condition(obj: APIService) -> APIServiceCondition:
+    """Returns the condition of a new version that this API server itself answers for."""
+    condition = APIServiceCondition(
+        type=AVAILABLE, status="True", reason=LOCAL, message="Local APIServices are always available"
     )
+    condition.lastTransitionTime = obj.metadata.creationTimestamp or ""
+    return condition
 
 
 def _service(obj: APIService, now: float) -> str:

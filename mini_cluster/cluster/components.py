@@ -20,6 +20,7 @@ CONTROLLER_MANAGER = "kube-controller-manager"
 SCHEDULER = "kube-scheduler"
 
 NODE_ROUTES = "node-routes"
+FRONT_PROXY = "front-proxy-client"
 NODE_PORTS = "30000-32767"
 AUTHORIZATION_MODES = "Node,RBAC"
 
@@ -129,6 +130,10 @@ def _api_server(layout: Layout, state: ClusterState, members: Sequence[EtcdMembe
         f"--tls-cert-file={layout.certificate('apiserver')}",
         f"--tls-private-key-file={layout.private_key('apiserver')}",
         f"--client-ca-file={layout.certificate('ca')}",
+        f"--requestheader-client-ca-file={layout.certificate('front-proxy-ca')}",
+        f"--requestheader-allowed-names={FRONT_PROXY}",
+        f"--proxy-client-cert-file={layout.certificate(FRONT_PROXY)}",
+        f"--proxy-client-key-file={layout.private_key(FRONT_PROXY)}",
         f"--authorization-mode={AUTHORIZATION_MODES}",
         *(("--enable-bootstrap-token-auth=true",) if state.join_address else ()),
         f"--service-cluster-ip-range={SERVICE_CIDR}",

@@ -1,4 +1,4 @@
-"""The cluster's certificates: two authorities (the cluster's and etcd's) and a leaf per identity.
+"""The cluster's certificates: three authorities (the cluster's, etcd's, the front proxy's) and a leaf per identity.
 
 A `Certificate` describes one; `ensure` makes those that are missing, about to expire or no longer as described, and
 leaves the rest alone. Keys are EC P-256, made in microseconds, and readable by their owner only.
@@ -33,7 +33,12 @@ CLOCK_SKEW = timedelta(minutes=5)  # a certificate is valid a little before it w
 
 CLUSTER_AUTHORITY = "ca"
 ETCD_AUTHORITY = "etcd/ca"
-AUTHORITIES = {CLUSTER_AUTHORITY: "kubernetes", ETCD_AUTHORITY: "etcd-ca"}
+FRONT_PROXY_AUTHORITY = "front-proxy-ca"
+AUTHORITIES = {
+    CLUSTER_AUTHORITY: "kubernetes",
+    ETCD_AUTHORITY: "etcd-ca",
+    FRONT_PROXY_AUTHORITY: "front-proxy-ca",
+}
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER
-from mini_cluster.cluster.components import NODE_ROUTES
+from mini_cluster.cluster.components import FRONT_PROXY, NODE_ROUTES
 from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState
-from mini_cluster.pki.certificates import ETCD_AUTHORITY, Certificate
+from mini_cluster.pki.certificates import ETCD_AUTHORITY, FRONT_PROXY_AUTHORITY, Certificate
 
 ADMINS = "system:masters"
 NODES = "system:nodes"
@@ -30,6 +30,7 @@ def control_plane_certificates(api_hosts: tuple[str, ...], etcd_hosts: tuple[str
             "apiserver", "kube-apiserver", hosts=_unique(*api_hosts, *SERVICE_NAMES, service_address), client=False
         ),
         Certificate("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ADMINS),
+        Certificate(FRONT_PROXY, FRONT_PROXY, authority=FRONT_PROXY_AUTHORITY),
         Certificate("admin", "kubernetes-admin", ADMINS),
         Certificate("kube-controller-manager", "system:kube-controller-manager", hosts=LOCAL_HOSTS),
         Certificate("kube-scheduler", "system:kube-scheduler", hosts=LOCAL_HOSTS),

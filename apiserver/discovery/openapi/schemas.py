@@ -39,6 +39,11 @@ META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _RAW = "io.k8s.apimachinery.pkg.runtime.RawExtension"
+_ORIGINS = {
+    "apiregistration.k8s.io": "io.k8s.kube-aggregator.pkg.apis",
+    "apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis",
+}
+"""Groups whose types have not the common prefix."""
 _INFO = "io.k8s.apimachinery.pkg.version.Info"
 
 KIND = "The kind of the object in CamelCase, such as Pod. A request may leave it out, as the path implies it."
@@ -149,7 +154,7 @@ class Schemas:
             return META + model.__name__
         module = model.__module__
         group, version = self._homes.get(module) or self._homes.get(module.rpartition(".")[0], ("", "v1"))
-        return f"io.k8s.api.{group.partition('.')[0] or 'core'}.{version}.{model.__name__}"
+        return f"{_ORIGINS.get(group, 'io.k8s.api')}.{group.partition('.')[0] or 'core'}.{version}.{model.__name__}"
 
     def _model_schema(self, model: type[Model]) -> Dict:
         schema: Dict = {"type": "object"}

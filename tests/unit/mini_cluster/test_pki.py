@@ -29,7 +29,7 @@ def load(folder: Path, name: str) -> x509.Certificate:
 
 def test_a_second_run_makes_nothing(tmp_path: Path) -> None:
     made = ensure(tmp_path, WANTED, NOW)
-    assert set(made) == {"ca", "etcd/ca", *(certificate.name for certificate in WANTED)}
+    assert set(made) == {"ca", "etcd/ca", "front-proxy-ca", *(certificate.name for certificate in WANTED)}
     assert ensure(tmp_path, WANTED, NOW + timedelta(days=1)) == []
 
 

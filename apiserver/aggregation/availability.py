@@ -1,0 +1,190 @@
+"""Tells of each APIService whether the server behind it can be reached, in its condition Available.
+
+A server is asked for the resources of the version; what it says becomes a part of this server's discovery.
+Source: what the original writes into the condition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from apimachinery.conditions import get_condition, set_condition
+from apimachinery.errors import NotFound, StatusError
+from apimachinery.times import format_time
+from apiserver.aggregation.proxy import Aggregator, Remote
+from apiserver.proxy.kubelet import unreachable_reason
+from apiserver.proxy.services import NoServer
+from apiserver.registry.changes import Edit
+from apiserver.registry.store import Store
+from apiserver.registry.stores import Stores
+from apiserver.request.query import WriteOptions
+from apiserver.request.user import MASTERS, User
+from apiserver.storage import CachedStorage
+from apiserver.storage.interface import StorageError
+from componentbase import logs
+from componentbase.clock import Clock
+from componentbase.net.http1_client import connect, request_head
+from kubeapi.apiregistration.apiservice import AVAILABLE, GROUP, RESOURCE, APIService, APIServiceCondition
+
+AGGREGATOR = User("system:kube-aggregator", "", (MASTERS,))
+CHECK_SECONDS = 5.0
+AGAIN_SECONDS = 30.0
+FIRST_RETRY_SECONDS = 0.5
+SETTLE_SECONDS = 0.1
+"""Changes of Services and their endpoints come in crowds."""
+MAX_ANSWER_BYTES = 8 << 20
+OWN_WRITE = WriteOptions(field_manager="kube-apiserver")
+
+Json = dict[str, Any]
+
+log = logs.logger(__name__)
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A version that is checked from time to time."""
+
+    remote: Remote
+    due: float = 0.0
+    retry_seconds: float = FIRST_RETRY_SECONDS
+    resources: Json = field(default_factory=dict)
+
+
+class AvailabilityChecker:
+    """`user` is the identity of the server's own writes."""
+
+    def __init__(
+        self, aggregator: Aggregator, stores: Stores, storage: CachedStorage, clock: Clock, user: User
+    ) -> None:
+        self._aggregator = aggregator
+        self._store: Store[APIService] = stores.find(RESOURCE.plural, GROUP)
+        self._storage = storage
+        self._clock = clock
+        self._user = user
+        self._watched: dict[tuple[str, str], _Watched] = {}
+        self._changed = asyncio.Event()
+        for kind in (
+            RESOURCE,
+            stores.find("services").resource,
+            stores.find("endpointslices", "discovery.k8s.io").resource,
+        ):
+            storage.on_change(kind, self._changed.set)
+
+    def resources(self) -> Mapping[tuple[str, str], Json]:
+        """Returns the APIResourceList of each version that can be reached."""
+        return {key: item.resources for key, item in self._watched.items() if item.resources}
+
+    async def run(self) -> None:
+        """Checks until cancelled: on changes, and from time to time what is served elsewhere."""
+        await self._storage.wait_loaded()
+        while True:
+            self._take_over()
+            now = self._clock.monotonic()
+            due = [item for item in self._watched.values() if item.due <= now]
+            await asyncio.gather(*map(self._check, due))
+            next_due = min((item.due for item in self._watched.values()), default=None)
+            timeout = None if next_due is None else max(next_due - self._clock.monotonic(), 0)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._changed.wait()
+                await asyncio.sleep(SETTLE_SECONDS)
+
+    def _take_over(self) -> None:
+        """Follows the APIServices; after any change, all of them are due."""
+        remotes = self._aggregator.remotes()
+        changed = self._changed.is_set()
+        self._changed.clear()
+        for key in self._watched.keys() - remotes.keys():
+            del self._watched[key]
+        for key, remote in remotes.items():
+            watched = self._watched.get(key)
+            if watched is None or watched.remote.service.spec != remote.service.spec:
+                self._watched[key] = _Watched(remote)
+            else:
+                watched.remote = remote
+                if changed:
+                    watched.due = 0.0
+
+    async def _check(self, watched: _Watched) -> None:
+        service = watched.remote.service
+        try:
+            watched.resources = await self._ask(watched.remote)
+            condition = APIServiceCondition(type=AVAILABLE, status="True", reason="Passed", message="all checks passed")
+            watched.retry_seconds = FIRST_RETRY_SECONDS
+            watched.due = self._clock.monotonic() + AGAIN_SECONDS
+        except NoServer as error:
+            watched.resources = {}
+            condition = APIServiceCondition(type=AVAILABLE, status="False", reason=error.reason, message=str(error))
+            watched.due = self._clock.monotonic() + watched.retry_seconds
+            watched.retry_seconds = min(watched.retry_seconds * 2, AGAIN_SECONDS)
+        try:
+            await self._write(service, condition)
+        except (StatusError, StorageError) as error:
+            log.warning("availability not written", name=service.name, error=str(error))
+
+    async def _ask(self, remote: Remote) -> Json:
+        """Returns the APIResourceList of a version. Raises: NoServer."""
+        url = f"https://{remote.service.name}{remote.path}"
+        try:
+            backend = remote.backend(self._aggregator.locator, remote.path, AGGREGATOR)
+            url = f"https://{backend.netloc}{remote.path}"
+            async with asyncio.timeout(CHECK_SECONDS):
+                connection = await connect(backend.host, backend.port, tls=backend.tls, server_name=backend.server_name)
+                try:
+                    headers = [
+                        (b"host", backend.netloc.encode()),
+                        (b"accept", b"application/json"),
+                        (b"connection", b"close"),
+                        *backend.identity,
+                    ]
+                    answer = await connection.request(request_head("GET", remote.path.encode(), headers))
+                finally:
+                    connection.close()
+        except TimeoutError:
+            raise NoServer(
+                "FailedDiscoveryCheck", f"failing or missing response from {url}: no answer in time"
+            ) from None
+        except (OSError, ValueError) as error:
+            text = f"failing or missing response from {url}: {unreachable_reason(error)}"
+            raise NoServer("FailedDiscoveryCheck", text) from None
+        if not 200 <= answer.status < 300:
+            raise NoServer(
+                "FailedDiscoveryCheck",
+                f"failing or missing response from {url}: bad status from {url}: {answer.status}",
+            )
+        return _resource_list(answer.body, remote.service)
+
+    async def _write(self, service: APIService, condition: APIServiceCondition) -> None:
+        current = get_condition(service.status.conditions, AVAILABLE)
+        shown = condition.status, condition.reason, condition.message
+        if current is not None and shown == (current.status, current.reason, current.message):
+            return
+        condition.lastTransitionTime = format_time(self._clock.now())
+
+        def replace(old: APIService) -> APIService:
+            if old.metadata.uid != service.metadata.uid or old.spec != service.spec:
+                return old
+            new = old.clone()
+            new.status.conditions = set_condition(old.status.conditions, condition)
+            return new
+
+        with suppress(NotFound):  # deleted just now
+            await self._store.update("", service.name, Edit(replace), self._user, OWN_WRITE, subresource="status")
+
+
+def _resource_list(body: bytes, service: APIService) -> Json:
+    """Returns what a server says of its resources; {} where that is of no use: it may still serve requests."""
+    try:
+        document = orjson.loads(body)
+    except ValueError:
+        return {}
+    if not isinstance(document, dict) or document.get("kind") != "APIResourceList":
+        return {}
+    resources = [item for item in document.get("resources") or () if isinstance(item, dict) and item.get("name")]
+    return {**document, "groupVersion": f"{service.spec.group}/{service.spec.version}", "resources": resources}
