@@ -22,6 +22,7 @@ BUDGET_SECONDS = {
     "unit/docs": 3,
     "unit/etcdclient": 5,
     "unit/kubeapi": 10,
+    "unit/kubecel": 5,
     "unit/kubeclient": 5,
     "unit/kubectl": 10,
     "unit/kubelet": 20,

@@ -1,0 +1,579 @@
+"""Checked tree -> one Python function.
+
+Each part becomes a function of a frame: a list with the cost that is left, then the values of the variables. What a
+part costs is what upstream's evaluator counts for it, so that a limit means the same here and there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from kubecel.functions import ONE, Overload
+from kubecel.parser import qualified_name
+from kubecel.syntax import Call, Fold, Ident, ListNode, Literal, MapNode, Node, OptionalMap, Select, Struct
+from kubecel.types import Type
+from kubecel.values import (
+    CLASSES,
+    NONE,
+    CostExceeded,
+    EvaluationError,
+    Optional,
+    UInt,
+    equal,
+    has_key,
+)
+
+Frame = list[Any]
+Step = Callable[[Frame], Any]
+
+LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
+NO_OVERLOAD = "no such overload"
+
+FOLD_COSTS = {
+    # before the first member; for each member; besides for each that the condition chooses
+    "all": (1, 3, 0),
+    "exists": (1, 4, 0),
+    "existsOne": (2, 0, 2),
+    "map": (1 + LIST_COST, 0, 2 + LIST_COST),
+    "filter": (1 + LIST_COST, 1, 2 + LIST_COST),
+    "transformList": (1 + LIST_COST, 0, 2 + LIST_COST),
+    "transformMap": (1 + MAP_COST, 0, 3),
+    "transformMapEntry": (1 + MAP_COST, 0, 3),
+}
+"""What a macro costs besides its condition and its result: upstream expands it to a loop with an accumulator."""
+
+
+class Closures:
+    """Makes the function of one tree. `variables` have the places 1, 2, ... of the frame."""
+
+    def __init__(self, variables: Mapping[str, Any], types: Mapping[str, Type]) -> None:
+        self._slots = {name: place for place, name in enumerate(variables, 1)}
+        self._types = types
+        self.size = len(self._slots) + 1
+        """The length of a frame."""
+
+    def build(self, node: Node) -> Step:
+        match node:
+            case Literal():
+                value = node.value
+                return lambda frame: value
+            case Ident():
+                return self._ident(node)
+            case Select():
+                return self._select(node)
+            case Call():
+                return self._call(node)
+            case ListNode():
+                return self._list(node)
+            case MapNode():
+                return self._map(node)
+            case Struct():
+                return self._struct(node)
+            case Fold():
+                return self._fold(node)
+            case OptionalMap():
+                return self._optional_map(node)
+        raise TypeError(node)
+
+    def _ident(self, node: Ident) -> Step:
+        slot = self._slots.get(node.name)
+        if slot is None:
+            named = self._types[node.name]
+            return lambda frame: named
+
+        def ident(frame: Frame) -> Any:
+            frame[0] -= 1
+            return frame[slot]
+
+        return ident
+
+    def _select(self, node: Select) -> Step:
+        name = qualified_name(node)
+        if name in self._types and name.split(".")[0] not in self._slots:
+            named = self._types[name]
+            return lambda frame: named
+        if node.test_only:
+            return self._has(node)
+        names, root = [node.name], node.operand
+        while not node.optional and isinstance(root, Select) and not (root.optional or root.test_only):
+            names.append(root.name)
+            root = root.operand
+        names.reverse()
+        if node.optional:
+            return self._optional_select(self.build(node.operand), node.name)
+        if isinstance(root, Ident) and root.name in self._slots:
+            return _path(self._slots[root.name], names)
+        operand, cost = self.build(root), len(names)
+
+        def select(frame: Frame) -> Any:
+            value = operand(frame)
+            frame[0] -= cost
+            for name in names:
+                value = selected(value, name)
+            return value
+
+        return select
+
+    def _has(self, node: Select) -> Step:
+        operand, name = self.build(node.operand), node.name
+
+        def has(frame: Frame) -> bool:
+            value = operand(frame)
+            if isinstance(value, Optional):
+                value = value.value
+            if isinstance(value, dict):
+                return name in value
+            if value is None or isinstance(value, str | int | float | list):
+                raise EvaluationError(NO_OVERLOAD)
+            return False
+
+        return has
+
+    @staticmethod
+    def _optional_select(operand: Step, key: Any) -> Step:
+        def select(frame: Frame) -> Optional:
+            value = operand(frame)
+            frame[0] -= 1
+            return optional_selected(value, key)
+
+        return select
+
+    def _call(self, node: Call) -> Step:
+        function = node.function
+        operands = [self.build(operand) for operand in node.operands()]
+        match function:
+            case "_&&_":
+                return _decide(*operands, decided_by=False)
+            case "_||_":
+                return _decide(*operands, decided_by=True)
+            case "_?_:_":
+                return _choose(*operands)
+            case "_==_":
+                return _equal(*operands, wanted=True)
+            case "_!=_":
+                return _equal(*operands, wanted=False)
+            case "_[_]" | "_[?_]":
+                return _index(*operands, optional=function == "_[?_]")
+            case "or" | "orValue" if node.target is not None and len(operands) == 2:
+                return _otherwise(*operands, unwrap=function == "orValue")
+        return _apply(node.overloads, operands)
+
+    def _list(self, node: ListNode) -> Step:
+        items = [self.build(item) for item in node.items]
+        optional = node.optional
+        if not optional:
+
+            def plain(frame: Frame) -> list[Any]:
+                frame[0] -= LIST_COST
+                return [item(frame) for item in items]
+
+            return plain
+
+        def build(frame: Frame) -> list[Any]:
+            frame[0] -= LIST_COST
+            values = []
+            for at, item in enumerate(items):
+                value = item(frame)
+                if at not in optional:
+                    values.append(value)
+                elif not isinstance(value, Optional):
+                    raise EvaluationError(NO_OVERLOAD)
+                elif value.present:
+                    values.append(value.value)
+            return values
+
+        return build
+
+    def _map(self, node: MapNode) -> Step:
+        entries = [(self.build(key), self.build(value), optional) for key, value, optional in node.entries]
+
+        def build(frame: Frame) -> dict[Any, Any]:
+            frame[0] -= MAP_COST
+            made: dict[Any, Any] = {}
+            for key, value, optional in entries:
+                put(made, key(frame), value(frame), optional)
+            return made
+
+        return build
+
+    def _struct(self, node: Struct) -> Step:
+        entries = [(name, self.build(value), optional) for name, value, optional, _ in node.entries]
+
+        def build(frame: Frame) -> dict[str, Any]:
+            frame[0] -= STRUCT_COST
+            made: dict[str, Any] = {}
+            for name, value, optional in entries:
+                put(made, name, value(frame), optional)
+            return made
+
+        return build
+
+    def _fold(self, node: Fold) -> Step:
+        over = self.build(node.over)
+        before = dict(self._slots)
+        slots = tuple(range(self.size, self.size + len(node.variables)))
+        self.size += len(slots)
+        self._slots.update(zip(node.variables, slots, strict=True))
+        where = self.build(node.where) if node.where is not None else None
+        result = self.build(node.result) if node.result is not None else None
+        self._slots = before
+        start, each, chosen = FOLD_COSTS[node.macro]
+        members = _members(over, slots, start, each)
+        if node.macro in ("all", "exists"):
+            assert where is not None
+            return _any_or_all(members, where, decided_by=node.macro == "exists")
+        matching = _matching(members, where, chosen) if where is not None else _all(members, chosen)
+        match node.macro:
+            case "existsOne":
+                return lambda frame: sum(1 for _ in matching(frame)) == 1
+            case "filter":
+                first = slots[0]
+                return lambda frame: [frame[first] for _ in matching(frame)]
+        assert result is not None
+        if node.macro in ("map", "transformList"):
+            return lambda frame: [result(frame) for _ in matching(frame)]
+        return _transform_map(matching, result, slots[0], entries=node.macro == "transformMapEntry")
+
+    def _optional_map(self, node: OptionalMap) -> Step:
+        target = self.build(node.target)
+        before = dict(self._slots)
+        slot = self._slots[node.variable] = self.size
+        self.size += 1
+        result, flat = self.build(node.result), node.flat
+        self._slots = before
+
+        def optional_map(frame: Frame) -> Optional:
+            value = target(frame)
+            frame[0] -= 1
+            if not isinstance(value, Optional):
+                raise EvaluationError(NO_OVERLOAD)
+            if not value.present:
+                return NONE
+            frame[slot] = value.value
+            made = result(frame)
+            if not flat:
+                return Optional(True, made)
+            if not isinstance(made, Optional):
+                raise EvaluationError(NO_OVERLOAD)
+            return made
+
+        return optional_map
+
+
+def _path(slot: int, names: list[str]) -> Step:
+    """A variable and fields below it: most of what expressions do."""
+    cost = len(names) + 1
+
+    def path(frame: Frame) -> Any:
+        frame[0] -= cost
+        value = frame[slot]
+        try:
+            for name in names:
+                value = value[name]
+        except (KeyError, TypeError, IndexError):
+            value = frame[slot]
+            for name in names:
+                value = selected(value, name)
+        return value
+
+    return path
+
+
+def selected(value: Any, key: Any) -> Any:
+    """`value.key`. Raises: EvaluationError."""
+    if isinstance(value, dict):
+        try:
+            return value[key]
+        except KeyError:
+            raise EvaluationError(f"no such key: {key}") from None
+    if isinstance(value, Optional):
+        return optional_selected(value, key)
+    raise EvaluationError(NO_OVERLOAD)
+
+
+def optional_selected(value: Any, key: Any) -> Optional:
+    """`value.?key` and `value[?key]`."""
+    if isinstance(value, Optional):
+        if not value.present:
+            return NONE
+        value = value.value
+    try:
+        return Optional(True, indexed(value, key))
+    except EvaluationError:
+        if isinstance(value, dict | list | tuple):
+            return NONE
+        raise
+
+
+def indexed(value: Any, key: Any) -> Any:
+    """`value[key]`. Raises: EvaluationError."""
+    if isinstance(value, dict):
+        if key.__class__ is str:
+            return selected(value, key)
+        if key.__class__ in (int, UInt, float, bool):
+            if has_key(value, key):
+                return value[key]
+            raise EvaluationError(f"no such key: {shown(key)}")
+        raise EvaluationError(f"unsupported key type: {key.__class__.__name__}")
+    if isinstance(value, list | tuple):
+        if key.__class__ is float and key.is_integer():
+            key = int(key)
+        if key.__class__ not in (int, UInt):
+            raise EvaluationError(NO_OVERLOAD)
+        if not 0 <= key < len(value):
+            raise EvaluationError(f"index out of bounds: {key}")
+        return value[key]
+    if isinstance(value, Optional):
+        return optional_selected(value, key)
+    raise EvaluationError(NO_OVERLOAD)
+
+
+def shown(value: Any) -> str:
+    return str(value).lower() if value.__class__ is bool else str(value)
+
+
+def put(into: dict[Any, Any], key: Any, value: Any, optional: bool) -> None:
+    """Adds an entry to a map that an expression makes. Raises: EvaluationError."""
+    if optional:
+        if not isinstance(value, Optional):
+            raise EvaluationError(NO_OVERLOAD)
+        if not value.present:
+            return
+        value = value.value
+    if key.__class__ not in (str, int, UInt, bool):
+        raise EvaluationError("unsupported key type")
+    if has_key(into, key):
+        raise EvaluationError(f"Failed with repeated key: {shown(key)}")
+    into[key] = value
+
+
+def _decide(one: Step, other: Step, *, decided_by: bool) -> Step:
+    """`&&` (decided by a false side) and `||` (by a true one): such a side decides whatever becomes of the other."""
+
+    def decide(frame: Frame) -> bool:
+        fault: EvaluationError | None = None
+        try:
+            left: object = one(frame)
+            if left is decided_by:
+                return decided_by
+            if left.__class__ is not bool:
+                fault = EvaluationError(NO_OVERLOAD)
+        except EvaluationError as error:
+            fault = error
+        try:
+            right: object = other(frame)
+        except EvaluationError as error:
+            raise fault or error from None
+        if right is decided_by:
+            return decided_by
+        if fault is not None:
+            raise fault
+        if right.__class__ is not bool:
+            raise EvaluationError(NO_OVERLOAD)
+        return not decided_by
+
+    return decide
+
+
+def _choose(condition: Step, yes: Step, no: Step) -> Step:
+    def choose(frame: Frame) -> Any:
+        decided = condition(frame)
+        if decided is True:
+            return yes(frame)
+        if decided is False:
+            return no(frame)
+        raise EvaluationError(NO_OVERLOAD)
+
+    return choose
+
+
+def _equal(one: Step, other: Step, *, wanted: bool) -> Step:
+    def compare(frame: Frame) -> bool:
+        left, right = one(frame), other(frame)
+        frame[0] -= 1
+        if left.__class__ is right.__class__ is str:
+            return (left == right) is wanted
+        if frame[0] < 0:
+            raise CostExceeded
+        return equal(left, right) is wanted
+
+    return compare
+
+
+def _index(operand: Step, key: Step, *, optional: bool) -> Step:
+    find = optional_selected if optional else indexed
+
+    def index(frame: Frame) -> Any:
+        value = operand(frame)
+        place = key(frame)
+        frame[0] -= 1
+        return find(value, place)
+
+    return index
+
+
+def _otherwise(one: Step, other: Step, *, unwrap: bool) -> Step:
+    """`or` and `orValue`: the other side is only asked if the first has nothing."""
+
+    def otherwise(frame: Frame) -> Any:
+        value = one(frame)
+        frame[0] -= 1
+        if not isinstance(value, Optional):
+            raise EvaluationError(NO_OVERLOAD)
+        if not value.present:
+            return other(frame)
+        return value.value if unwrap else value
+
+    return otherwise
+
+
+def _size(value: Any) -> int:
+    return len(value) if value.__class__ in _SIZED else 1
+
+
+_SIZED = frozenset({str, bytes, list, dict, tuple})
+
+
+def _apply(overloads: list[Overload], operands: list[Step]) -> Step:
+    """A call: the overload is chosen by the values' classes, and remembered for them."""
+    chosen: dict[tuple[type, ...], Overload | None] = {}
+
+    def find(classes: tuple[type, ...]) -> Overload:
+        if classes not in chosen:
+            chosen[classes] = _fitting(overloads, classes)
+        overload = chosen[classes]
+        if overload is None:
+            raise EvaluationError(NO_OVERLOAD)
+        return overload
+
+    def apply(frame: Frame) -> Any:
+        values = [operand(frame) for operand in operands]
+        overload = find(tuple([value.__class__ for value in values]))
+        frame[0] -= overload.cost([_size(value) for value in values])
+        if frame[0] < 0:
+            raise CostExceeded
+        return overload.call(*values)
+
+    if len(operands) != 2:
+        return apply
+    one, other = operands
+
+    def apply_two(frame: Frame) -> Any:  # most calls, in a third less time
+        left, right = one(frame), other(frame)
+        overload = chosen.get((left.__class__, right.__class__)) or find((left.__class__, right.__class__))
+        frame[0] -= 1 if overload.cost is ONE else overload.cost((_size(left), _size(right)))
+        if frame[0] < 0:
+            raise CostExceeded
+        return overload.call(left, right)
+
+    return apply_two
+
+
+def _fitting(overloads: list[Overload], classes: tuple[type, ...]) -> Overload | None:
+    for overload in overloads:
+        if all(_is(want, cls) for want, cls in zip(overload.parameters, classes, strict=True)):
+            return overload
+    return None
+
+
+def _is(want: Type, cls: type) -> bool:
+    allowed = CLASSES.get(want.name)
+    if allowed is None:  # dyn, or a type that the call decides
+        return True
+    if cls is bool or cls is UInt:
+        return cls in allowed
+    return issubclass(cls, allowed)
+
+
+Members = Callable[[Frame], Iterator[None]]
+
+
+def _members(over: Step, slots: tuple[int, ...], start: int, each: int) -> Members:
+    """Goes through a list or a map, with the variables of the macro set for each member."""
+    first, second = slots[0], slots[-1]
+    two = len(slots) == 2
+
+    def members(frame: Frame) -> Iterator[None]:
+        values = over(frame)
+        frame[0] -= start
+        if isinstance(values, dict):
+            pairs: Any = values.items() if two else values
+        elif isinstance(values, list | tuple):
+            pairs = enumerate(values) if two else values
+        else:
+            raise EvaluationError("got '" + values.__class__.__name__ + "', expected iterable type")
+        for pair in pairs:
+            frame[0] -= each
+            if frame[0] < 0:
+                raise CostExceeded
+            if two:
+                frame[first], frame[second] = pair
+            else:
+                frame[first] = pair
+            yield
+
+    return members
+
+
+def _any_or_all(members: Members, where: Step, *, decided_by: bool) -> Step:
+    """`exists` is decided by a true member, `all` by a false one: an error counts if no member decides."""
+
+    def ask(frame: Frame) -> bool:
+        fault: EvaluationError | None = None
+        for _ in members(frame):
+            try:
+                value: object = where(frame)
+                if value is decided_by:
+                    return decided_by
+                if value.__class__ is not bool:
+                    fault = fault or EvaluationError(NO_OVERLOAD)
+            except EvaluationError as error:
+                fault = fault or error
+        if fault is not None:
+            raise fault
+        return not decided_by
+
+    return ask
+
+
+def _matching(members: Members, where: Step, chosen: int) -> Members:
+    def matching(frame: Frame) -> Iterator[None]:
+        for _ in members(frame):
+            fits = where(frame)
+            if fits is True:
+                frame[0] -= chosen
+                yield
+            elif fits is not False:
+                raise EvaluationError(NO_OVERLOAD)
+
+    return matching
+
+
+def _all(members: Members, chosen: int) -> Members:
+    def matching(frame: Frame) -> Iterator[None]:
+        for _ in members(frame):
+            frame[0] -= chosen
+            if frame[0] < 0:
+                raise CostExceeded
+            yield
+
+    return matching
+
+
+def _transform_map(matching: Members, result: Step, key: int, *, entries: bool) -> Step:
+    def transform(frame: Frame) -> dict[Any, Any]:
+        made: dict[Any, Any] = {}
+        for _ in matching(frame):
+            at = frame[key]
+            value = result(frame)
+            if not entries:
+                made[at] = value
+            elif not isinstance(value, dict):
+                raise EvaluationError(NO_OVERLOAD)
+            else:
+                for name, item in value.items():
+                    put(made, name, item, False)
+        return made
+
+    return transform

@@ -1,0 +1,1 @@
+"""Functions of expressions: one file that defines `LIBRARY = Library(...)` is the whole extension."""
