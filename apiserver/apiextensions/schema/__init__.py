@@ -8,13 +8,13 @@ patterns.py    regular expressions that take linear time
 lists.py       lists that are sets or maps: no item twice
 embedded.py    whole objects inside of objects
 merging.py     the form of objects for managed fields and server-side apply
-definition.py  what a CustomResourceDefinition may say besides its schemas
-structural.py  what a schema may say
+fieldpath.py   paths to fields as definitions write them
+definition/    what a definition may say, its schemas included
 
 Source: Kubernetes documentation, "Extend the Kubernetes API with CustomResourceDefinitions".
 """
 
 from apiserver.apiextensions.schema.compiled import Compiled, compile_schema
-from apiserver.apiextensions.schema.definition import check_definition
+from apiserver.apiextensions.schema.definition import check_definition, decode_schema, definition_warnings
 
-__all__ = ["Compiled", "check_definition", "compile_schema"]
+__all__ = ["Compiled", "check_definition", "compile_schema", "decode_schema", "definition_warnings"]

@@ -37,9 +37,12 @@ def _prune(value: Any, kind: FieldType | None, at: At, dropped: list[str]) -> No
             _prune(item, kind.item, (at, index), dropped)
 
 
-def check(root: Node, obj: dict[str, Any]) -> list[FieldError]:
-    """Lists the faults in the identity of embedded resources. That of the object itself is checked with all objects."""
+def check(root: Node, obj: Any, *, itself: bool = False) -> list[FieldError]:
+    """Lists the faults in the identity of embedded resources; with `itself`, the value may be one."""
     errors = Errors()
+    if itself:
+        _check(root, obj, None, errors)
+        return errors
     for name, member in obj.items():
         if (child := root.member(name)) is not None and isinstance(member, dict | list):
             _check(child, member, (None, name), errors)
