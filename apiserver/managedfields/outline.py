@@ -49,7 +49,10 @@ class Outline:
         elif shape.kind == LIST_SET:
             tokens += map(self._item, value)
             tokens.append(_END)
-        elif shape.kind != LEAF:
+        elif shape.kind == LEAF:
+            if isinstance(value, Model):
+                tokens.append(bool(value.present()))
+        else:
             tokens += value  # the keys of a map
             tokens.append(_END)
             if shape.item is not None and shape.item.kind != LEAF:
@@ -141,7 +144,7 @@ class Outline:
 
 @cache
 def _parts(model: type[Model]) -> dict[str, Shape]:
-    """Attribute -> shape, of each field that is not owned as one value."""
+    """Attribute -> shape, of each field that is not owned as one value, or that a new object may leave empty."""
     shapes = fields_of(model)
     parts = {field.attribute: shapes[field.name] for field in fieldtypes.walk_fields(model)}
-    return {name: shape for name, shape in parts.items() if shape.kind != LEAF}
+    return {name: shape for name, shape in parts.items() if shape.kind != LEAF or shape.zero == {}}
