@@ -58,16 +58,27 @@ class Catalogue:
     """
 
     def __init__(self, resources: list[Resource[Any]]) -> None:
+        self.edition = 0
+        """Another number after each change: kinds may come and go at run time."""
         self._by_plural: dict[tuple[str, str, str], Resource[Any]] = {}
         self._by_kind: dict[tuple[str, str], Resource[Any]] = {}
         for resource in sorted(resources, key=lambda each: version_rank(each.version)):
-            self._by_kind[(resource.api_version, resource.kind)] = resource
-            if not resource.verbs:
-                continue
-            path = (resource.group, resource.version, resource.plural)
-            if path in self._by_plural:
-                raise CatalogueError(f"two files define {resource.plural} in {resource.api_version}")
+            self.add(resource)
+
+    def add(self, resource: Resource[Any]) -> None:
+        """Raises: CatalogueError when another kind has the same path."""
+        path = (resource.group, resource.version, resource.plural)
+        if resource.verbs and path in self._by_plural:
+            raise CatalogueError(f"two files define {resource.plural} in {resource.api_version}")
+        self._by_kind[(resource.api_version, resource.kind)] = resource
+        if resource.verbs:
             self._by_plural[path] = resource
+        self.edition += 1
+
+    def remove(self, resource: Resource[Any]) -> None:
+        del self._by_plural[(resource.group, resource.version, resource.plural)]
+        del self._by_kind[(resource.api_version, resource.kind)]
+        self.edition += 1
 
     def __iter__(self) -> Iterator[Resource[Any]]:
         return iter(self._by_plural.values())
@@ -89,7 +100,7 @@ class Catalogue:
             versions = groups.setdefault(group, [])
             if version not in versions:
                 versions.append(version)
-        return groups
+        return {group: sorted(versions, key=version_rank) for group, versions in groups.items()}
 
 
 def version_rank(version: str) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import DeleteOptions, Object
@@ -113,6 +113,18 @@ class Strategy(Generic[T]):
         return []
 
 
+class Schema(Protocol):
+    """The schema of a kind that is defined at run time; its objects are plain JSON types."""
+
+    def read(self, stored: bytes) -> bytes:
+        """Returns an object of the store in today's form: in the storage version, pruned, with defaults."""
+        ...
+
+    def merge_types(self) -> Any:
+        """Returns the form of an object for managed fields, the same one each time."""
+        ...
+
+
 @dataclass(frozen=True)
 class Scale:
     """The attribute paths of the numbers that the `scale` subresource of a kind reads and writes."""
@@ -148,6 +160,8 @@ class Resource(Generic[T]):
     version: str = "v1"
     namespaced: bool = True
     singular: str = ""
+    list_kind_name: str = ""
+    """The kind of lists, where it is not the kind with "List" behind it."""
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     strategy: Strategy[T] = field(default_factory=Strategy)
@@ -170,6 +184,8 @@ class Resource(Generic[T]):
     """Whether a DELETE is answered with the last state instead of a Status, as upstream has it."""
     expires: bool = False
     """Whether objects vanish by themselves, `--event-ttl` after their last write."""
+    schema: Schema | None = None
+    """None for a kind whose model says all."""
     deprecated: str = ""
     """The warning that clients get with every answer, if the kind is deprecated."""
 
@@ -183,7 +199,7 @@ class Resource(Generic[T]):
 
     @property
     def list_kind(self) -> str:
-        return self.kind + "List"
+        return self.list_kind_name or self.kind + "List"
 
     @property
     def root(self) -> str:

@@ -66,7 +66,8 @@ class Lookup:
     def __init__(
         self, storage: CachedStorage, resources: Mapping[tuple[str, str], Resource[Any]], authorizer: Authorizer
     ) -> None:
-        """`resources` by (group, plural). `authorizer` is for plugins that ask for a further right."""
+        """`resources` by (group, plural): their owner adds kinds that come at run time. `authorizer` is for plugins
+        that ask for a further right."""
         self.storage = storage
         self.authorizer = authorizer
         self._resources = resources

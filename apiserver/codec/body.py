@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import ValidationError
 
-from apimachinery.errors import BadRequest
+from apimachinery.custom import CustomObject
+from apimachinery.errors import BadRequest, StatusError, invalid, invalid_object
 from apimachinery.meta import Object
-from apimachinery.model import decode
+from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
 from apimachinery.unknownfields import MAX_REPORTED, unknown_fields
 from apiserver.codec import protobuf
@@ -97,6 +98,8 @@ def decode_checked(resource: Resource[T], body: Body, validation: str) -> tuple[
     """
     if validation == "Ignore" or not body.json:
         return decode_object(resource, body.json), []
+    if resource.schema is not None:
+        return _decode_custom(resource, body, validation)
     try:
         obj = resource.model.model_validate_json(body.json, extra="forbid")
     except ValidationError:
@@ -108,7 +111,22 @@ def decode_checked(resource: Resource[T], body: Body, validation: str) -> tuple[
     return obj, check_fields(resource, body, validation)
 
 
+def _decode_custom(resource: Resource[T], body: Body, validation: str) -> tuple[T, list[str]]:
+    """The same for a kind with a schema, which notes what it drops. Raises: as `decode_checked`."""
+    obj = decode_object(resource, body.json)
+    assert isinstance(obj, CustomObject)
+    warnings = [*in_one_text(body.repeated)]
+    if body.repeated or may_repeat_fields(body.json):
+        warnings += duplicate_fields(body.json)
+    warnings += [f'unknown field "{path}"' for path in obj.dropped[:MAX_REPORTED]]
+    if warnings and validation == "Strict":
+        raise _strict(resource, warnings)
+    return obj, warnings
+
+
 def _complete(resource: Resource[T], obj: T) -> None:
+    if resource.schema is not None and obj.kind != resource.kind:
+        raise _other_kind(resource, obj)
     check_kind(resource, obj.kind, obj.apiVersion)
     obj.kind, obj.apiVersion = resource.kind, resource.api_version
     resource.strategy.default(obj)
@@ -165,12 +183,25 @@ def check_fields(resource: Resource[Any], body: Body, validation: str) -> list[s
     document = orjson.loads(body.json)
     warnings = [*in_one_text(body.repeated), *duplicate_fields(body.json), *unknown_fields(resource.model, document)]
     if warnings and validation == "Strict":
-        version = resource.api_version.rpartition("/")[2]
-        where = f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}'
-        error = StrictDecoding(f"{where}: strict decoding error: {', '.join(warnings)}")
-        error.warnings = warnings
-        raise error
+        raise _strict(resource, warnings)
     return warnings
+
+
+def _strict(resource: Resource[Any], warnings: list[str]) -> StrictDecoding:
+    version = resource.api_version.rpartition("/")[2]
+    where = f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}'
+    error = StrictDecoding(f"{where}: strict decoding error: {', '.join(warnings)}")
+    error.warnings = warnings
+    return error
+
+
+def _other_kind(resource: Resource[Any], obj: Object) -> StatusError:
+    """The error of a body whose kind is not that of a custom resource: it may have no kind at all there, too."""
+    if not obj.kind:
+        text = encode(obj)
+        return _unrecognized(resource, text, f"Object 'Kind' is missing in '{text.decode()}'")
+    why = invalid("kind", obj.kind, f"must be {resource.kind}")
+    return invalid_object(obj.kind, resource.group, obj.metadata.name or "", [why])
 
 
 def check_place(obj: Object, resource: Resource[Any], namespace: str, name: str = "") -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import orjson
 
 from apimachinery.catalogue import Catalogue
 from apimachinery.resource import Resource
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import Subresource, Subresources
 
 Json = dict[str, Any]
 
@@ -48,26 +48,37 @@ AGGREGATED_VERSIONS = ("v2", "v2beta1")
 
 
 class Discovery:
-    """Documents made once at start."""
+    """Documents made when the first client asks, and again after kinds have come or gone."""
 
-    def __init__(self, catalogue: Catalogue, subresources: Iterable[Subresource], server_address: str) -> None:
-        self._subresources = sorted(subresources, key=lambda sub: sub.name)
+    def __init__(self, catalogue: Catalogue, subresources: Subresources, server_address: str) -> None:
+        self._catalogue = catalogue
+        self._subresources = subresources
+        self._server_address = server_address
+        self.settle: Callable[[], Awaitable[None]] = _nothing_to_wait_for
+        """Returns once all kinds are served that are defined at the moment of the call."""
+        self._edition = 0
         self._by_version: dict[tuple[str, str], list[Resource[Any]]] = {}
+        self._groups: dict[str, list[str]] = {}
+        self._aggregated: dict[tuple[str, str], bytes] = {}
+        self._etags: dict[tuple[str, str], str] = {}
+
+    def _refresh(self) -> None:
+        catalogue = self._catalogue
+        if self._edition == catalogue.edition:
+            return
+        self._edition = catalogue.edition
+        self._by_version = {}
         for resource in sorted(catalogue, key=lambda resource: resource.plural):
             self._by_version.setdefault((resource.group, resource.version), []).append(resource)
         groups = catalogue.groups()
         first = [group for group in FIRST_GROUPS if group in groups]
         self._groups = {group: groups[group] for group in first + sorted(set(groups) - set(first))}
-        self._server_address = server_address
-        self._aggregated = {
-            (name, version): orjson.dumps(self._aggregate(version, core=core))
-            for name, core in (("api", True), ("apis", False))
-            for version in AGGREGATED_VERSIONS
-        }
-        self._etags = {key: hashlib.sha256(body).hexdigest().upper() for key, body in self._aggregated.items()}
+        self._aggregated.clear()
+        self._etags.clear()
 
     def paths(self) -> Iterator[str]:
         """Where each of these documents is."""
+        self._refresh()
         yield from ("/api", "/apis")
         for group, versions in self._groups.items():
             if group:
@@ -76,16 +87,19 @@ class Discovery:
 
     def core_versions(self) -> Json:
         """/api"""
+        self._refresh()
         address = {"clientCIDR": "0.0.0.0/0", "serverAddress": self._server_address}
         return {"kind": "APIVersions", "versions": self._groups.get("", []), "serverAddressByClientCIDRs": [address]}
 
     def group_list(self) -> Json:
         """/apis"""
+        self._refresh()
         groups = [self._group(name) for name in self._groups if name]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
     def group(self, name: str) -> Json | None:
         """/apis/NAME"""
+        self._refresh()
         if not name or name not in self._groups:
             return None
         return {"kind": "APIGroup", "apiVersion": "v1", **self._group(name)}
@@ -96,6 +110,7 @@ class Discovery:
 
     def resource_list(self, group: str, version: str) -> Json | None:
         """/api/v1 or /apis/GROUP/VERSION"""
+        self._refresh()
         resources = self._by_version.get((group, version))
         if resources is None:
             return None
@@ -110,7 +125,7 @@ class Discovery:
             "singularName": resource.singular_name,
             "namespaced": resource.namespaced,
             "kind": resource.kind,
-            "verbs": sorted(resource.verbs),
+            "verbs": list(resource.verbs),
         }
         if resource.short_names:
             entry["shortNames"] = list(resource.short_names)
@@ -118,10 +133,7 @@ class Discovery:
             entry["categories"] = list(resource.categories)
         if resource.stored:
             entry["storageVersionHash"] = storage_version_hash(resource)
-        return [entry, *(self._sub_entry(resource, sub) for sub in self._subs(resource))]
-
-    def _subs(self, resource: Resource[Any]) -> list[Subresource]:
-        return [sub for sub in self._subresources if sub.belongs_to(resource)]
+        return [entry, *(self._sub_entry(resource, sub) for sub in self._subresources.of(resource))]
 
     def _sub_entry(self, resource: Resource[Any], sub: Subresource) -> Json:
         entry: Json = {
@@ -139,10 +151,18 @@ class Discovery:
 
     def aggregated(self, name: str, version: str) -> bytes:
         """`name` is "api" or "apis"."""
-        return self._aggregated[(name, version)]
+        self._refresh()
+        key = (name, version)
+        if key not in self._aggregated:
+            self._aggregated[key] = orjson.dumps(self._aggregate(version, core=name == "api"))
+        return self._aggregated[key]
 
     def etag(self, name: str, version: str) -> str:
-        return self._etags[(name, version)]
+        body = self.aggregated(name, version)
+        key = (name, version)
+        if key not in self._etags:
+            self._etags[key] = hashlib.sha256(body).hexdigest().upper()
+        return self._etags[key]
 
     def _aggregate(self, version: str, *, core: bool) -> Json:
         items = [
@@ -170,13 +190,13 @@ class Discovery:
             "responseKind": {"group": "", "version": "", "kind": resource.kind},
             "scope": "Namespaced" if resource.namespaced else "Cluster",
             "singularResource": resource.singular_name,
-            "verbs": sorted(resource.verbs),
+            "verbs": list(resource.verbs),
         }
         if resource.short_names:
             entry["shortNames"] = list(resource.short_names)
         if resource.categories:
             entry["categories"] = list(resource.categories)
-        if subs := self._subs(resource):
+        if subs := self._subresources.of(resource):
             entry["subresources"] = [
                 {
                     "subresource": sub.name,
@@ -186,6 +206,10 @@ class Discovery:
                 for sub in subs
             ]
         return entry
+
+
+async def _nothing_to_wait_for() -> None:
+    """No kinds come at run time."""
 
 
 def _response_kind(resource: Resource[Any], sub: Subresource) -> dict[str, str]:

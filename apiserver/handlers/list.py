@@ -68,10 +68,13 @@ def list_meta(page: ListPage) -> bytes:
 
 
 def list_head(resource: Resource[Any], page: ListPage) -> bytes:
+    meta = list_meta(page)
+    if resource.schema is not None and not page.continue_token:
+        meta += b',"continue":""'  # as upstream writes lists that it has no type for
     return b'{"kind":"%b","apiVersion":"%b","metadata":{%b},"items":[' % (
         resource.list_kind.encode(),
         resource.api_version.encode(),
-        list_meta(page),
+        meta,
     )
 
 

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from apimachinery.catalogue import Catalogue, CatalogueError, collect
+from apimachinery.resource import Resource
 from apiserver.handlers.api import Handler
 from apiserver.subresources._scale import scale_of
 from apiserver.subresources._status import status_of
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import Subresource, Subresources
 from apiserver.virtual._virtual import Virtual
 
 
-def all_subresources(catalogue: Catalogue) -> list[Subresource]:
+def all_subresources(catalogue: Catalogue) -> Subresources:
     """Returns the collected ones, and status and scale of the kinds that have them."""
-    subresources = list(collect("apiserver.subresources", "SUBRESOURCE", Subresource).values())
+    subresources = Subresources(collect("apiserver.subresources", "SUBRESOURCE", Subresource).values())
     for resource in catalogue:
-        if resource.status:
-            subresources.append(status_of(resource))
-        if resource.scale is not None:
-            subresources.append(scale_of(resource))
+        add_generic(subresources, resource)
     return subresources
+
+
+def add_generic(subresources: Subresources, resource: Resource[Any]) -> None:
+    """Adds the subresources that follow from what a kind says of itself."""
+    if resource.status:
+        subresources.add(status_of(resource))
+    if resource.scale is not None:
+        subresources.add(scale_of(resource))
 
 
 def virtual_handlers(catalogue: Catalogue) -> dict[tuple[str, str], Mapping[str, Handler]]:

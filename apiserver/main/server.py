@@ -14,6 +14,9 @@ from apiserver.admission._plugin import Chain, Lookup
 from apiserver.aggregation.availability import AvailabilityChecker
 from apiserver.aggregation.local import LocalServices
 from apiserver.aggregation.proxy import Aggregator
+from apiserver.apiextensions.hooks import DefinitionHooks
+from apiserver.apiextensions.serving import CustomKinds
+from apiserver.apiextensions.upkeep import DefinitionUpkeep
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import Sources
 from apiserver.auth.authorization.rbac import Rbac
@@ -40,6 +43,7 @@ from apiserver.main.configured import (
     server_tls,
     token_settings,
 )
+from apiserver.main.customkinds import KindPublisher
 from apiserver.main.defaultroles import create_default_roles
 from apiserver.main.endpoints import EndpointReconciler
 from apiserver.main.fairness import add_debug_routes, make_flow_control
@@ -65,11 +69,12 @@ from apiserver.resourcemetrics.collector import UsageCollector
 from apiserver.storage import CachedStorage, Storage
 from apiserver.storage.interface import StorageError
 from apiserver.storage.view import ViewStorage
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import Subresource, Subresources
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.flags import version
 from componentbase.health import Check
+from kubeapi.apiextensions.customresourcedefinition import GROUP as DEFINITIONS
 from kubeapi.certificates.certificatesigningrequest import GROUP as CERTIFICATES
 
 BOOTSTRAP_RETRY_SECONDS = 1.0
@@ -120,6 +125,7 @@ class ApiServer:
             ("", "namespaces"): NamespaceHooks(),
             ("", "services"): ServiceHooks(addresses, ports),
             (CERTIFICATES, "certificatesigningrequests"): CertificateHooks(clock),
+            (DEFINITIONS, "customresourcedefinitions"): DefinitionHooks(clock),
             ("", "persistentvolumes"): VolumeHooks(clock),
             **dict.fromkeys(GRANTING_KINDS, GrantHooks(authorizer, rbac, self.storage)),
         }
@@ -176,7 +182,15 @@ class ApiServer:
             authenticator, authorizer, routes, web, self._limits, metrics, flows, self._auditor, aggregator.route
         )
         self._repair = Repair(self.storage, self.stores, addresses, ports, clock)
-        self._local_services = LocalServices(catalogue, lambda: (), self.stores, self.storage, APISERVER)
+        self._custom = CustomKinds(
+            self.storage,
+            KindPublisher(catalogue, subresources, self.stores, routes, preferred, admission, self.storage, clock),
+        )
+        self._definitions = DefinitionUpkeep(self._custom, self.stores, self.storage, clock, APISERVER)
+        routes.settle = discovery.settle = self._custom.settle
+        versions = self._custom.group_versions
+        self._local_services = LocalServices(catalogue, versions, self.stores, self.storage, APISERVER)
+        self._custom.listeners.append(self._local_services.changed)
         self._service_cidr = DefaultServiceCIDR(self.stores, ranges, clock)
         self._endpoints = EndpointReconciler(self.stores, self.storage, ranges, advertised, options.secure_port)
         _log_collected(self.stores, admission, subresources)
@@ -187,7 +201,7 @@ class ApiServer:
         admission: Chain,
         clock: Clock,
         hooks: Mapping[tuple[str, str], Hooks],
-        subresources: Iterable[Subresource],
+        subresources: Subresources,
     ) -> Store[Any]:
         storage: Storage = self.storage
         if resource.view is not None:
@@ -196,7 +210,7 @@ class ApiServer:
             self.storage.register(resource)
         ttl = self.options.event_ttl_seconds if resource.expires else 0
         own = hooks.get((resource.group, resource.plural), NO_HOOKS)
-        changing_spec = (item.name for item in subresources if item.changes_spec and item.belongs_to(resource))
+        changing_spec = (item.name for item in subresources.of(resource) if item.changes_spec)
         return Store(resource, storage, admission, clock, own, ttl, changing_spec)
 
     @asynccontextmanager
@@ -210,6 +224,8 @@ class ApiServer:
                     self._limits.run(),
                     self._repair.run(),
                     self._bootstrap(),
+                    self._custom.run(),
+                    self._definitions.run(),
                     self._legacy_tokens.run(self.stores),
                     self._local_services.run(),
                     self._availability.run(),

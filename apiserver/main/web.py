@@ -109,11 +109,13 @@ def _add_discovery(web: FastAPI, discovery: Discovery) -> None:
     @web.get("/apis")
     @web.get("/apis/")
     async def groups(request: WebRequest) -> WebResponse:
+        await discovery.settle()
         return await _listing(request, discovery, "apis", discovery.group_list)
 
     @web.get("/apis/{group}")
     @web.get("/apis/{group}/")
     async def group(request: WebRequest, group: str) -> WebResponse:
+        await discovery.settle()
         return await _shown_or_404(request, discovery.group(group))
 
     @web.get("/api/{version}")
@@ -124,6 +126,7 @@ def _add_discovery(web: FastAPI, discovery: Discovery) -> None:
     @web.get("/apis/{group}/{version}")
     @web.get("/apis/{group}/{version}/")
     async def resources(request: WebRequest, group: str, version: str) -> WebResponse:
+        await discovery.settle()
         return await _shown_or_404(request, discovery.resource_list(group, version))
 
 

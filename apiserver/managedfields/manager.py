@@ -14,7 +14,6 @@ import orjson
 
 from apimachinery.errors import Conflict, FieldError
 from apimachinery.meta import ManagedFieldsEntry
-from apimachinery.model import Model
 from apimachinery.resource import Resource
 from apiserver.managedfields.fieldset import (
     MEMBER,
@@ -29,7 +28,7 @@ from apiserver.managedfields.fieldset import (
     recursive_difference,
     union,
 )
-from apiserver.managedfields.shapes import Shape, shape_of
+from apiserver.managedfields.shapes import Shape, root_shape
 from apiserver.managedfields.typed import NotTyped, applied_set, compare, merge, remove, skeleton, with_structs
 
 Dict = dict[str, Any]
@@ -79,19 +78,14 @@ def owned_part(document: Dict) -> Dict:
     return part
 
 
-def _root(resource: Resource[Any]) -> Shape:
-    model: type[Model] = resource.model
-    return shape_of(model)
-
-
 def ignored_fields(resource: Resource[Any], subresource: str) -> FieldSet:
     """Returns the fields that a write to the object or its status ignores, so that it does not become their owner."""
-    names = set(resource.model.model_fields)
-    if subresource == "status":
+    names, own = set(resource.model.model_fields), resource.strategy.ignored_members.get(subresource)
+    if subresource == "status" and own is None:
         others = {field(name): MEMBER for name in names - {"metadata", "status"}}
         kept = {field(name): MEMBER for name in ("deletionTimestamp", *resource.strategy.kept_by_status)}
         return {**others, "f:metadata": kept}
-    ignored = resource.strategy.ignored_members.get(subresource, ())
+    ignored = own or ()
     if not subresource and resource.status and "status" in names:
         ignored = (*ignored, "status")
     return {field(name): MEMBER for name in ignored}
@@ -149,9 +143,9 @@ def is_reset(sent: Entries | None) -> bool:
 
 def created(entries: Entries, document: Dict, resource: Resource[Any], writer: Writer) -> Entries:
     """Returns the entries of a new object; `entries` itself where its fields can't be told, for want of a key."""
-    shape = _root(resource)
+    shape = root_shape(resource)
     try:
-        changed, _ = compare(skeleton(shape), owned_part(document), shape)
+        changed, _ = compare({"metadata": {}} | skeleton(shape), owned_part(document), shape)
     except NotTyped:
         return entries
     return _take(entries, recursive_difference(changed, ignored_fields(resource, writer.subresource)), {}, writer)
@@ -161,7 +155,7 @@ def updated(entries: Entries, old: Dict, new: Dict, resource: Resource[Any], wri
     """Returns the entries after an update; `entries` itself if it did not change owned fields that can be told."""
     ignored = ignored_fields(resource, writer.subresource)
     try:
-        parts = compare(owned_part(old), owned_part(new), _root(resource))
+        parts = compare(owned_part(old), owned_part(new), root_shape(resource))
     except NotTyped:
         return entries
     changed, removed = (recursive_difference(part, ignored) for part in parts)
@@ -253,7 +247,7 @@ def apply(
     canonical values.
     Raises: NotTyped, Conflict, and what `complete` raises.
     """
-    shape, ignored = _root(resource), ignored_fields(resource, writer.subresource)
+    shape, ignored = root_shape(resource), ignored_fields(resource, writer.subresource)
     if not entries and live:
         entries = before_first_apply(live, resource, writer.time)
     applied = recursive_difference(applied_set(config, shape), ignored)

@@ -11,8 +11,20 @@ from functools import cache
 from typing import Any
 
 from apimachinery import fieldtypes
+from apimachinery.custom import CustomObject
 from apimachinery.model import Model
-from apiserver.managedfields.shapes import LEAF, LEAF_SHAPE, LIST_MAP, LIST_SET, MAP, STRUCT, Shape, fields_of
+from apiserver.managedfields.shapes import (
+    ANY_SHAPE,
+    LEAF,
+    LEAF_SHAPE,
+    LIST_MAP,
+    LIST_SET,
+    MAP,
+    STRUCT,
+    Shape,
+    child_shape,
+    fields_of,
+)
 
 VARIABLE_KEYS = frozenset({"ip", "uid"})
 
@@ -33,8 +45,15 @@ class Outline:
     def add(self, value: Any, shape: Shape) -> None:
         """Outlines a value with all that is in it."""
         tokens = self.tokens
-        if shape.kind == STRUCT:
-            members = value.__dict__
+        if shape.kind == STRUCT and shape.model is None:
+            for name, member in _members(value).items():
+                inner = child_shape(shape, name)
+                tokens.append(name if member else (name,))
+                if member and inner.kind != LEAF:
+                    self.add(member, inner)
+            tokens.append(_END)
+        elif shape.kind == STRUCT:
+            members = _checked(value, Model).__dict__
             tokens += [name if member else (name,) for name, member in members.items() if member is not None]
             tokens.append(_END)
             for name, inner in _parts(value.__class__).items():
@@ -42,18 +61,15 @@ class Outline:
                     self.add(member, inner)
         elif shape.kind == LIST_MAP:
             assert shape.item is not None
-            for item in value:
+            for item in _checked(value, list):
                 tokens.append(self._key(item, shape))
                 self.add(item, shape.item)
             tokens.append(_END)
         elif shape.kind == LIST_SET:
-            tokens += map(self._item, value)
+            tokens += map(self._item, _checked(value, list))
             tokens.append(_END)
-        elif shape.kind == LEAF:
-            if isinstance(value, Model):
-                tokens.append(bool(value.present()))
-        else:
-            tokens += value  # the keys of a map
+        elif shape.kind != LEAF and (shape is not ANY_SHAPE or isinstance(value, dict)):
+            tokens += _checked(value, dict)  # the keys of a map
             tokens.append(_END)
             if shape.item is not None and shape.item.kind != LEAF:
                 for item in value.values():
@@ -62,8 +78,14 @@ class Outline:
     def add_change(self, old: Any, new: Any, shape: Shape) -> None:
         """Outlines how two unequal values differ. Raises: NoOutline."""
         tokens = self.tokens
-        if shape.kind == STRUCT:
-            before, inner = old.__dict__, _parts(new.__class__)
+        if shape.kind == STRUCT and shape.model is None:
+            before, after = _members(old), _members(new)
+            for name in before | after:
+                was, now = before.get(name), after.get(name)
+                if was != now:
+                    self.add_member(name, was, now, child_shape(shape, name))
+        elif shape.kind == STRUCT:
+            before, inner = _checked(old, Model).__dict__, _parts(new.__class__)
             for name, now in new.__dict__.items():
                 was = before[name]
                 if now is was or now == was:
@@ -73,10 +95,12 @@ class Outline:
                 else:
                     self.add_member(name, was, now, inner.get(name, LEAF_SHAPE))
         elif shape.kind == LIST_SET:
-            tokens += [*map(self._item, old), _END, *map(self._item, new)]
+            tokens += [*map(self._item, _checked(old, list)), _END, *map(self._item, _checked(new, list))]
+        elif shape is ANY_SHAPE and not (isinstance(old, dict) and isinstance(new, dict)):
+            raise NoOutline
         elif shape.kind == MAP:
             assert shape.item is not None
-            for key in old | new:
+            for key in _checked(old, dict) | _checked(new, dict):
                 was, now = old.get(key), new.get(key)
                 if was != now:
                     self.add_member(key, was, now, shape.item)
@@ -88,7 +112,7 @@ class Outline:
                 if was is None or item.kind == LEAF:
                     if was != now:
                         self.add_member(key, was, now, item)
-                elif was.__dict__ != now.__dict__:  # cheaper than the models' own equality
+                elif was != now if isinstance(now, dict) else was.__dict__ != now.__dict__:  # cheaper for models
                     tokens += (key, _CHANGED)
                     self.add_change(was, now, item)
             for key, was in before.items():
@@ -111,17 +135,22 @@ class Outline:
 
     def _by_key(self, items: list[Any], shape: Shape) -> dict[Any, Any]:
         keys = shape.keys
-        if len(keys) == 1 and keys[0][0] not in VARIABLE_KEYS:
+        if len(keys) == 1 and keys[0][0] not in VARIABLE_KEYS and shape.item and shape.item.model is not None:
             name = keys[0][0]
             by_key = {item.__dict__[name]: item for item in items}
         else:
-            by_key = {self._key(item, shape): item for item in items}
+            by_key = {self._key(item, shape): item for item in _checked(items, list)}
         if len(by_key) < len(items) or None in by_key:
             raise NoOutline
         return by_key
 
     def _key(self, item: Any, shape: Shape) -> Any:
         keys = shape.keys
+        if isinstance(item, dict):
+            key = tuple([item.get(name, default) for name, default in keys])
+            if None in key or not all(isinstance(part, str | int) for part in key):
+                raise NoOutline
+            return key
         if len(keys) > 1:
             return tuple([getattr(item, name) for name, _ in keys])
         name, _ = keys[0]
@@ -133,6 +162,8 @@ class Outline:
         return key
 
     def _item(self, item: Any) -> Any:
+        if isinstance(item, list | dict):
+            raise NoOutline
         return self._variable(item) if isinstance(item, str) else item
 
     def _variable(self, name: str) -> tuple[int, int]:
@@ -142,9 +173,21 @@ class Outline:
         return self.variables.setdefault(name.encode(), len(self.variables)), _END
 
 
+def _members(value: Any) -> dict[str, Any]:
+    """The members of a struct without a model. Raises: NoOutline for anything else, as objects come unchecked."""
+    return value.members() if isinstance(value, CustomObject) else _checked(value, dict)
+
+
+def _checked(value: Any, kind: type) -> Any:
+    """Raises: NoOutline."""
+    if not isinstance(value, kind):
+        raise NoOutline
+    return value
+
+
 @cache
 def _parts(model: type[Model]) -> dict[str, Shape]:
-    """Attribute -> shape, of each field that is not owned as one value, or that a new object may leave empty."""
+    """Attribute -> shape, of each field that is not owned as one value."""
     shapes = fields_of(model)
     parts = {field.attribute: shapes[field.name] for field in fieldtypes.walk_fields(model)}
-    return {name: shape for name, shape in parts.items() if shape.kind != LEAF or shape.zero == {}}
+    return {name: shape for name, shape in parts.items() if shape.kind != LEAF}

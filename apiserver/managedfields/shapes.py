@@ -13,6 +13,7 @@ from typing import Any
 from apimachinery import fieldtypes
 from apimachinery.fieldtypes import Field, FieldType
 from apimachinery.model import Atomic, Granular, ListMapKeys, MergeKey, Model
+from apimachinery.resource import Resource
 
 LEAF, STRUCT, MAP, LIST_MAP, LIST_SET = "leaf", "struct", "map", "list-map", "list-set"
 
@@ -22,8 +23,8 @@ class Shape:
     """The form of a field. A LEAF is owned as one value; so is a field whose content has no schema.
 
     A STRUCT has a `model`, or `members` where its schema is known only at run time. `item` is the shape of the content
-    of a map or list, `keys` the keys of a LIST_MAP with their defaults or None. `zero` is what an object has there when
-    nobody set it: None for nothing, {} for a struct.
+    of a map or list, or of further members where a struct takes any; `keys` are the keys of a LIST_MAP with their
+    defaults or None. `zero` is what an object has there when nobody set it: None for nothing, {} for a struct.
     """
 
     kind: str
@@ -35,12 +36,35 @@ class Shape:
 
 
 LEAF_SHAPE = Shape(LEAF)
+ANY_SHAPE = Shape(MAP)
+"""Content without a schema: each object is a map, anything else is one value."""
+object.__setattr__(ANY_SHAPE, "item", ANY_SHAPE)
 _ZEROS: dict[str, Any] = {"list": [], "map": {}, "object": {}}
 
 
 @cache
 def shape_of(model: type[Model]) -> Shape:
     return Shape(LEAF if model.map_type == "atomic" else STRUCT, model)
+
+
+def root_shape(resource: Resource[Any]) -> Shape:
+    """Returns the shape of a kind's objects: its schema's where it has one, else that of its model."""
+    if resource.schema is not None:
+        shape: Shape = resource.schema.merge_types()
+        return shape
+    model: type[Model] = resource.model
+    return shape_of(model)
+
+
+def struct_fields(shape: Shape) -> Mapping[str, Shape]:
+    """Wire name -> shape."""
+    return fields_of(shape.model) if shape.model is not None else shape.members or {}
+
+
+def child_shape(shape: Shape, key: str) -> Shape:
+    """Returns the shape of the value under a key of a map or struct."""
+    further = shape.item or LEAF_SHAPE
+    return struct_fields(shape).get(key, further) if shape.kind == STRUCT else further
 
 
 @cache

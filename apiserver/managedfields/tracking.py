@@ -13,13 +13,13 @@ from pydantic import TypeAdapter
 
 from apimachinery.errors import FieldError, invalid, too_long
 from apimachinery.meta import ManagedFieldsEntry, Object
-from apimachinery.model import to_dict
+from apimachinery.model import Model, to_dict
 from apimachinery.resource import Resource
 from apiserver.managedfields import manager
 from apiserver.managedfields.manager import APPLY, UPDATE, Entries, Writer
 from apiserver.managedfields.outline import NoOutline, Outline
 from apiserver.managedfields.recipes import RecipeBook, Values
-from apiserver.managedfields.shapes import fields_of, shape_of
+from apiserver.managedfields.shapes import LEAF_SHAPE, Shape, root_shape, struct_fields
 from apiserver.request.query import WriteOptions, manager_errors
 
 UNTRACKED = frozenset({"binding"})
@@ -67,10 +67,10 @@ def created(
     values = Values(b"", time)
     outline = Outline(values.names)
     try:
-        outline.add(obj, shape_of(type(obj)))
+        outline.add(obj, shape := root_shape(resource))
     except NoOutline:
         return compute(writer)
-    key = (resource.model, resource.api_version, options.manager, subresource, *outline.tokens)
+    key = (shape, resource.api_version, options.manager, subresource, *outline.tokens)
     return _RECIPES.make(key, values, lambda: compute(writer._replace(time=values.rank(time))))
 
 
@@ -123,9 +123,9 @@ def _updated(
 ) -> bytes:
     """Looks up the entries after an update by the entries before it and the outline of what it changes."""
     values = Values(stored, writer.time)
-    outline = Outline(values.names)
+    outline, shape = Outline(values.names), root_shape(resource)
     try:
-        _add_changes(outline, new, old, writer.subresource)
+        _add_changes(outline, new, old, shape, writer.subresource)
     except NoOutline:
         return compute(decode_entries(stored), writer)
     if not outline.tokens:
@@ -139,27 +139,30 @@ def _updated(
             entry.time = values.rank(entry.time) or None
         return compute(entries, writer._replace(time=values.rank(writer.time)))
 
-    key = (resource.model, writer.api_version, writer.manager, writer.subresource, values.shape, *outline.tokens)
+    key = (shape, writer.api_version, writer.manager, writer.subresource, values.shape, *outline.tokens)
     return _RECIPES.make(key, values, compute_ranked)
 
 
-def _add_changes(outline: Outline, new: Object, old: Object, subresource: str) -> None:
+def _add_changes(outline: Outline, new: Object, old: Object, shape: Shape, subresource: str) -> None:
     if subresource != "status":
         if new != old:
-            outline.add_change(old, new, shape_of(type(new)))
+            outline.add_change(old, new, shape)
         return
-    shapes = fields_of(type(new))
+    shapes = struct_fields(shape)
     for name in ("metadata", "status"):
-        before, after = getattr(old, name), getattr(new, name)
+        before, after = getattr(old, name, None), getattr(new, name, None)
         if before != after:
-            outline.add_member(name, before, after, shapes[name])
+            outline.add_member(name, before, after, shapes.get(name, LEAF_SHAPE))
 
 
 def _document(obj: Object, subresource: str) -> dict[str, Any]:
     """Returns the object as plain JSON types; for writes to the status only the status and metadata."""
     if subresource != "status":
         return to_dict(obj)
-    return {name: to_dict(part) for name in ("metadata", "status") if (part := getattr(obj, name)) is not None}
+    parts = {name: getattr(obj, name, None) for name in ("metadata", "status")}
+    return {
+        name: to_dict(part) if isinstance(part, Model) else part for name, part in parts.items() if part is not None
+    }
 
 
 def changed_entries(sent: Entries | None, stored: bytes) -> Entries | None:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from apiserver.managedfields.fieldset import MEMBER, SELF, FieldSet, Path, field, is_member, path_text
-from apiserver.managedfields.shapes import LEAF, LEAF_SHAPE, LIST_MAP, LIST_SET, MAP, STRUCT, Shape, fields_of
+from apiserver.managedfields.shapes import (
+    ANY_SHAPE,
+    LEAF,
+    LEAF_SHAPE,
+    LIST_MAP,
+    LIST_SET,
+    MAP,
+    STRUCT,
+    Shape,
+    child_shape,
+    struct_fields,
+)
 
 Json = Any
-_NO_FIELDS: dict[str, Shape] = {}
 
 
 class NotTyped(Exception):
@@ -60,17 +69,6 @@ def _items(value: Json) -> list[Json]:
     return value if isinstance(value, list) else [value]
 
 
-def child_shape(shape: Shape, key: str) -> Shape:
-    """Returns the shape of the value under a key of a map or struct."""
-    if shape.kind == STRUCT:
-        return struct_fields(shape).get(key, LEAF_SHAPE)
-    return shape.item or LEAF_SHAPE
-
-
-def struct_fields(shape: Shape) -> Mapping[str, Shape]:
-    return fields_of(shape.model) if shape.model is not None else shape.members or _NO_FIELDS
-
-
 # -- as sets
 
 
@@ -90,21 +88,22 @@ def _applied(value: Json, shape: Shape, path: Path, problems: list[str]) -> Fiel
     if shape.kind in (LIST_MAP, LIST_SET):
         return _applied_items(value, shape, path, problems)
     if not isinstance(value, dict):
-        problems.append(f"{path_text(path)}: expected map, got {_type_name(value)}")
+        if shape is not ANY_SHAPE:
+            problems.append(f"{path_text(path)}: expected map, got {_type_name(value)}")
         return None
     if not value:
         return None
-    declared = struct_fields(shape) if shape.kind == STRUCT else None
+    declared = struct_fields(shape) if shape.kind == STRUCT else {}
     fields: FieldSet = {}
     for key, item in value.items():
         name = field(key)
-        if declared is not None and key not in declared:
+        if key not in declared and shape.kind == STRUCT and shape.item is None:
             problems.append(f"{path_text((*path, name))}: field not declared in schema")
             continue
         children = _applied(item, child_shape(shape, key), (*path, name), problems)
         if children is None:
             fields[name] = MEMBER
-        elif declared is None:
+        elif key not in declared:
             fields[name] = {SELF: MEMBER, **children} if children else MEMBER
         elif children:
             fields[name] = children

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, quote
+from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, object_not_found, quote
 from apimachinery.names import path_segment_errors
 from apimachinery.resource import Resource
 from apiserver.handlers._shared import with_warnings
@@ -22,7 +22,7 @@ from apiserver.handlers.watch import watch
 from apiserver.registry.store import Store
 from apiserver.request.info import RequestInfo
 from apiserver.request.message import Answer, Request
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import Subresources
 
 HANDLERS: dict[str, Handler] = {
     "create": create,
@@ -54,43 +54,74 @@ class Routes:
     def __init__(
         self,
         services: Services,
-        subresources: Sequence[Subresource],
+        subresources: Subresources,
         virtual: Mapping[tuple[str, str], Mapping[str, Handler]],
     ) -> None:
         """`virtual`: (group, plural) of kinds that nothing is stored of -> verb -> handler; "*" is any plural."""
+        self._services = services
+        self._subresources = subresources
+        self._virtual = virtual
         self._resources: dict[tuple[str, str, str], Resource[Any]] = {}
         self._routes: dict[tuple[str, str, str, str], dict[str, Route]] = {}
         self._of_any: dict[tuple[str, str], dict[str, Route]] = {}
         for store in services.stores:
-            resource: Resource[Any] = store.resource
-            path = (resource.group, resource.version, resource.plural)
-            self._resources[path] = resource
-            handlers = virtual.get((resource.group, resource.plural), HANDLERS)
-            self._routes[(*path, "")] = {
-                verb: _route(handlers[verb], store, services, verb == "watch") for verb in resource.verbs
+            self.add(store)
+        self._built_in = {resource.group for resource in self._resources.values()}
+        self.settle: Callable[[], Awaitable[None]] | None = None
+        """Returns once all kinds are served that are defined at the moment of the call."""
+
+    def add(self, store: Store[Any]) -> None:
+        """Serves a resource and its subresources."""
+        services, resource = self._services, store.resource
+        path = (resource.group, resource.version, resource.plural)
+        self._resources[path] = resource
+        handlers = self._virtual.get((resource.group, resource.plural), HANDLERS)
+        self._routes[(*path, "")] = {
+            verb: _route(handlers[verb], store, services, verb == "watch") for verb in resource.verbs
+        }
+        if of_any := self._virtual.get((resource.group, "*")):
+            self._of_any[(resource.group, resource.version)] = {
+                verb: _route(handler, store, services, False) for verb, handler in of_any.items()
             }
-            if of_any := virtual.get((resource.group, "*")):
-                self._of_any[(resource.group, resource.version)] = {
-                    verb: _route(handler, store, services, False) for verb, handler in of_any.items()
-                }
-            for subresource in subresources:
-                if subresource.belongs_to(resource):
-                    self._routes[(*path, subresource.name)] = {
-                        verb: _route(handler, store, services, subresource.long_running)
-                        for verb, handler in subresource.handlers.items()
-                    }
+        for subresource in self._subresources.of(resource):
+            self._routes[(*path, subresource.name)] = {
+                verb: _route(handler, store, services, subresource.long_running)
+                for verb, handler in subresource.handlers.items()
+            }
+
+    def remove(self, resource: Resource[Any]) -> None:
+        path = (resource.group, resource.version, resource.plural)
+        del self._resources[path]
+        for name in ("", *(subresource.name for subresource in self._subresources.of(resource))):
+            del self._routes[(*path, name)]
 
     def find(self, info: RequestInfo) -> Route:
         """Raises: NotFound for a path that nothing is served at, MethodNotAllowed for a verb it does not answer,
         BadRequest for a name that no object can have."""
         verbs = self._routes.get((info.group, info.version, info.resource, info.subresource))
+        if verbs is None and self.settle is not None and info.group not in self._built_in:
+            return Route(self._find_later, long_running=info.verb == "watch")
+        return self._found(info, verbs)
+
+    async def _find_later(self, request: Request) -> Answer:
+        """Answers for a kind that another API server may just have begun to serve."""
+        info = request.info
+        assert self.settle is not None
+        await self.settle()
+        verbs = self._routes.get((info.group, info.version, info.resource, info.subresource))
+        return await self._found(info, verbs).handler(request)
+
+    def _found(self, info: RequestInfo, verbs: dict[str, Route] | None) -> Route:
         if verbs is None and info.namespace and (of_any := self._of_any.get((info.group, info.version))):
             if info.verb not in of_any:
                 raise not_allowed()
             return of_any[info.verb]
+        resource = self._resources.get((info.group, info.version, info.resource))
+        if verbs is None and info.subresource and resource is not None and resource.schema is not None:
+            raise object_not_found(info.resource, info.group, info.name)
         if verbs is None or (info.rest and info.subresource != "proxy"):
             raise not_served()
-        namespaced = self._resources[(info.group, info.version, info.resource)].namespaced
+        namespaced = resource is not None and resource.namespaced
         if not namespaced and info.namespace and info.resource != "namespaces":
             raise not_served()
         if namespaced and not info.namespace and (info.name or info.verb == "get") and info.verb != "watch":

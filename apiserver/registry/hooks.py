@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from apimachinery.errors import FieldError
 from apimachinery.times import format_time
 from apiserver.admission._plugin import Attributes
 from componentbase.clock import Clock
@@ -28,6 +29,10 @@ class Hooks:
 
         Raises: StatusError.
         """
+
+    def errors(self, obj: Any, old: Any) -> list[FieldError]:
+        """Lists what the strategy can't know to be wrong with an object; `old` is None for a create."""
+        return []
 
     async def begin_create(self, obj: Any, *, dry_run: bool) -> Undo:
         """After validation, before the write; the result undoes it when the write fails. Raises: StatusError."""

@@ -23,6 +23,8 @@ STRATEGIC_MERGE_PATCH = b"application/strategic-merge-patch+json"
 APPLY_PATCH = b"application/apply-patch+yaml"
 
 PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
+_OF_CUSTOM = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+UNKNOWN_FORMAT = "the body of the request was in an unknown format - accepted media types include: "
 REJECTED = "the server rejected our request due to an error in our request"
 
 
@@ -88,6 +90,8 @@ class Patch:
 
 def read_patch(kind: bytes, body: bytes, resource: Resource[Any], namespace: str, name: str, validation: str) -> Patch:
     """The patch of a request's body. Raises: BadRequest, RequestEntityTooLarge."""
+    if kind == STRATEGIC_MERGE_PATCH and resource.schema is not None:
+        raise UnsupportedMediaType(f"{UNKNOWN_FORMAT}{', '.join(item.decode() for item in _OF_CUSTOM)}")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -142,6 +142,7 @@ class Store(Generic[T]):
         self._prepare_create(obj, user)
         errors = tracking.entry_errors(sent, owners)
         errors += validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
+        errors += self.hooks.errors(obj, None)
         if errors:
             raise self._invalid(obj, errors)
         await self._admission.validate(attributes)
@@ -395,7 +396,7 @@ class Store(Generic[T]):
         errors += strategy.validate(new)
         if subresource:
             return errors + strategy.validate_subresource_update(new, old, subresource)
-        return errors + strategy.validate_update(new, old)
+        return errors + strategy.validate_update(new, old) + self.hooks.errors(new, old)
 
     # -- delete
 

@@ -10,14 +10,26 @@ from apiserver.registry.store import Store
 
 class Stores:
     def __init__(self, stores: Iterable[Store[Any]]) -> None:
-        self._all = list(stores)
+        self._all: dict[tuple[str, str, str], Store[Any]] = {}
         self._preferred: dict[tuple[str, str], Store[Any]] = {}
-        for store in self._all:
-            self._preferred.setdefault((store.resource.group, store.resource.plural), store)
+        for store in stores:
+            self.add(store)
+
+    def add(self, store: Store[Any]) -> None:
+        """Adds a kind; the versions of one come in the order of preference."""
+        resource = store.resource
+        self._all[(resource.group, resource.plural, resource.version)] = store
+        self._preferred.setdefault((resource.group, resource.plural), store)
+
+    def remove(self, store: Store[Any]) -> None:
+        resource = store.resource
+        del self._all[(resource.group, resource.plural, resource.version)]
+        if self._preferred.get((resource.group, resource.plural)) is store:
+            del self._preferred[(resource.group, resource.plural)]
 
     def __iter__(self) -> Iterator[Store[Any]]:
         """Yields one for each version of each kind."""
-        return iter(self._all)
+        return iter(self._all.values())
 
     def __len__(self) -> int:
         return len(self._all)

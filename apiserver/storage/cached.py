@@ -56,6 +56,18 @@ class CachedStorage:
         """Raises: ValueError when another resource is stored at the same keys."""
         self._cacher.register(resource)
 
+    async def add(self, resource: Resource[Any]) -> None:
+        """Registers a resource while the storage runs. Raises: StorageUnavailable, RevisionTooLarge."""
+        await self._cacher.add(resource)
+
+    def replace(self, resource: Resource[Any]) -> None:
+        """Takes another definition of a resource, and ends its watches."""
+        self._cacher.replace(resource)
+
+    def remove(self, resource: Resource[Any]) -> None:
+        """Forgets a resource, whose objects stay in etcd, and ends its watches."""
+        self._cacher.remove(resource)
+
     def use_transformers(self, transformers: Mapping[tuple[str, str], ValueTransformer]) -> None:
         """Stores resources, by (group, plural), through these from now on; all others as they are."""
         for table in self._cacher.tables:
@@ -148,7 +160,7 @@ class CachedStorage:
     async def _is_refreshed(self, table: Table, key: str, revision: int) -> bool:
         """Tells whether a write that changes nothing is not needed: the object is still at `revision`, and encrypted as
         it should be."""
-        if table.transformer is None:
+        if table.transformer is None and table.resource.schema is None:
             return (await self._etcd.check(key.encode(), revision)).succeeded
         page = await self._etcd.range(key.encode())
         if not page.kvs or page.kvs[0].mod_revision != revision:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apimachinery.errors import FieldError, invalid, invalid_object
+from apimachinery.custom import CustomObject
+from apimachinery.errors import invalid, invalid_object
 from apimachinery.meta import LabelSelector, ObjectMeta
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
 from apimachinery.resource import Scale as ScalePaths
 from apimachinery.selectors import selector_from_map, selector_of
+from apimachinery.validation import NOT_NEGATIVE
 from apiserver.codec.body import check_place, read_object
 from apiserver.handlers._shared import answer, write_options
 from apiserver.registry.apply import Apply, check_config, encoded, read_config
@@ -47,7 +49,8 @@ def to_scale(obj: Any, paths: ScalePaths) -> Scale:
     """The Scale that an object of a scalable kind shows."""
     meta = obj.metadata
     selector = _read(obj, paths.selector)
-    text = str(selector_of(selector) if isinstance(selector, LabelSelector) else selector_from_map(selector))
+    if not isinstance(selector, str):
+        selector = str(selector_of(selector) if isinstance(selector, LabelSelector) else selector_from_map(selector))
     return Scale(
         kind=KIND,
         apiVersion=SCALE.api_version,
@@ -59,21 +62,28 @@ def to_scale(obj: Any, paths: ScalePaths) -> Scale:
             creationTimestamp=meta.creationTimestamp,
         ),
         spec=ScaleSpec(replicas=_read(obj, paths.spec_replicas) or 0),
-        status=ScaleStatus(replicas=_read(obj, paths.status_replicas) or 0, selector=text or None),
+        status=ScaleStatus(replicas=_read(obj, paths.status_replicas) or 0, selector=selector or None),
     )
 
 
 def _read(obj: Any, path: str) -> Any:
     for part in path.split("."):
-        if obj is None:
+        if obj is None or not part:
             return None
-        obj = getattr(obj, part)
+        obj = obj.get(part) if isinstance(obj, dict) else getattr(obj, part, None)
     return obj
 
 
 def _write(obj: Any, path: str, value: int) -> None:
-    parent, _, field = path.rpartition(".")
-    setattr(_read(obj, parent), field, value)
+    *parents, field = path.split(".")
+    for parent in parents:
+        if isinstance(obj, CustomObject):
+            obj = obj.content
+        obj = obj.setdefault(parent, {}) if isinstance(obj, dict) else getattr(obj, parent)
+    if isinstance(obj, dict):
+        obj[field] = value
+    else:
+        setattr(obj, field, value)
 
 
 class ScaleChange:
@@ -92,8 +102,7 @@ class ScaleChange:
         shown = to_scale(old, paths)
         scale, warnings, expected_uid = self._change.apply(shown, encode(shown))
         check_place(scale, self._resource, self._namespace, self._name)
-        if errors := _errors(scale):
-            raise invalid_object(KIND, GROUP, self._name, errors)
+        _check(scale, self._resource, self._name)
         new = decode(self._resource.model, value)
         new.metadata.uid = scale.metadata.uid
         new.metadata.resourceVersion = scale.metadata.resourceVersion or new.metadata.resourceVersion
@@ -144,8 +153,7 @@ async def _server_side_apply(request: Request, store: Store[Any]) -> Response:
     check_config(SCALE, config)
     scale = decode(Scale, encoded(config))
     check_place(scale, resource, info.namespace, scale.metadata.name or "")
-    if errors := _errors(scale):
-        raise invalid_object(KIND, GROUP, info.name, errors)
+    _check(scale, resource, info.name)
     behind: dict[str, Any] = {"apiVersion": resource.api_version, "kind": resource.kind}
     sent = config.get("metadata") or {}
     behind["metadata"] = {key: sent[key] for key in ("name", "namespace", "uid", "resourceVersion") if key in sent}
@@ -165,10 +173,15 @@ def _answer(request: Request, resource: Resource[Any], value: bytes, warnings: I
     return answer(request, SCALE, encode(scale), warnings=warnings)
 
 
-def _errors(scale: Scale) -> list[FieldError]:
-    if scale.spec.replicas < 0:
-        return [invalid("spec.replicas", scale.spec.replicas, "must be greater than or equal to 0")]
-    return []
+def _check(scale: Scale, resource: Resource[Any], name: str) -> None:
+    """Raises: Invalid; where the kind has a schema, about the field behind the scale."""
+    replicas = scale.spec.replicas
+    if replicas >= 0:
+        return
+    if resource.schema is None:
+        raise invalid_object(KIND, GROUP, name, [invalid("spec.replicas", replicas, NOT_NEGATIVE)])
+    error = invalid(f".{_paths(resource).spec_replicas}", replicas, "should be a non-negative integer")
+    raise invalid_object(resource.kind, resource.group, name, [error])
 
 
 def _paths(resource: Resource[Any]) -> ScalePaths:

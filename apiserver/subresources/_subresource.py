@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from apimachinery.resource import Resource
@@ -55,3 +56,29 @@ class Subresource:
     def verbs(self) -> list[str]:
         """For discovery, which does not know OPTIONS."""
         return sorted(verb for verb in self.handlers if verb != "options")
+
+
+class Subresources:
+    """All subresources, which come and go with their resources."""
+
+    def __init__(self, subresources: Iterable[Subresource]) -> None:
+        self._by_plural: dict[tuple[str, str], list[Subresource]] = {}
+        for subresource in subresources:
+            self.add(subresource)
+
+    def __iter__(self) -> Iterator[Subresource]:
+        return chain.from_iterable(self._by_plural.values())
+
+    def of(self, resource: Resource[Any]) -> list[Subresource]:
+        """Returns those of a resource in the order of discovery: by name, but as they came for custom resources."""
+        own = [item for item in self._by_plural.get((resource.group, resource.plural), ()) if item.belongs_to(resource)]
+        return own if resource.schema is not None else sorted(own, key=lambda item: item.name)
+
+    def add(self, subresource: Subresource) -> None:
+        self._by_plural.setdefault((subresource.resource_group, subresource.resource), []).append(subresource)
+
+    def remove_of(self, resource: Resource[Any]) -> None:
+        path = (resource.group, resource.plural)
+        self._by_plural[path] = [item for item in self._by_plural.get(path, ()) if not item.belongs_to(resource)]
+        if not self._by_plural[path]:
+            del self._by_plural[path]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from apimachinery.errors import StatusError
+from apimachinery.jsonpath import JSONPathError
 from kubeclient.config import ConfigError
 from kubectl.api.client import Unreachable
 from kubectl.api.discovery import UnknownType
@@ -14,7 +15,6 @@ from kubectl.cli.commandline import build_parser, load_commands
 from kubectl.cli.configuration import make_context
 from kubectl.invocation.command import ExitCode, UsageError
 from kubectl.invocation.parser import colour
-from kubectl.output.jsonpath import JSONPathError
 
 
 def describe_failure(error: BaseException, *, alone: bool = True) -> str:

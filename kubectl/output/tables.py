@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from apimachinery.jsonpath import relaxed
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType
 from kubectl.invocation.command import UsageError
-from kubectl.output.jsonpath import relaxed
 from kubectl.output.printers import cell_text, parsed, table
 
 

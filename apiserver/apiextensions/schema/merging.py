@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from apimachinery.meta import ObjectMeta
 from apiserver.apiextensions.schema.node import Node
 from apiserver.managedfields import shapes
-from apiserver.managedfields.shapes import LEAF_SHAPE, LIST_MAP, LIST_SET, MAP, STRUCT, Shape
+from apiserver.managedfields.shapes import ANY_SHAPE, LEAF_SHAPE, LIST_MAP, LIST_SET, MAP, STRUCT, Shape
 
 
 class _Members(Mapping[str, Shape]):
@@ -46,13 +46,14 @@ def shape_of(node: Node) -> Shape:
     kind = node.raw.get("type")
     if kind == "array":
         return _list_shape(node)
+    if kind is None and node.preserve:
+        return ANY_SHAPE
     if kind != "object" or node.raw.get("x-kubernetes-map-type") == "atomic":
         return LEAF_SHAPE
     if (further := node.further) is not None:
         return Shape(MAP, item=shape_of(further))
-    if node.preserve or node.additional:
-        return Shape(MAP, item=LEAF_SHAPE)
-    return Shape(STRUCT, members=_Members(node))
+    further_members = ANY_SHAPE if node.preserve or node.additional else None
+    return Shape(STRUCT, members=_Members(node), item=further_members)
 
 
 def _list_shape(node: Node) -> Shape:

@@ -43,6 +43,8 @@ class Cacher:
         self._etcd = etcd
         self._tables: dict[str, tuple[Table, WatchHub]] = {}
         self._by_resource: dict[tuple[str, str], tuple[Table, WatchHub]] = {}
+        self._missed: dict[str, list[KeyChange]] = {}
+        """Prefix -> the changes that come while a new table is read."""
         self._own: dict[str, Entry] = {}
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = count()
@@ -58,13 +60,67 @@ class Cacher:
         """The revision up to which the tables hold everything."""
         return self.progress.revision
 
-    def register(self, resource: Resource[Any]) -> None:
+    def register(self, resource: Resource[Any]) -> Table:
         """Gives the resource a table; before `run`. Raises: ValueError when its keys are another's."""
         table = Table(resource)
-        prefix = table.prefix[len(ROOT) : -1]
-        if prefix in self._tables:
+        if table.storage_prefix in self._tables:
             raise ValueError(f"two resources are stored below {table.prefix}")
-        self._tables[prefix] = self._by_resource[(resource.group, resource.plural)] = (table, WatchHub(self._limits))
+        self._tables[table.storage_prefix] = self._by_resource[(resource.group, resource.plural)] = (
+            table,
+            WatchHub(self._limits),
+        )
+        return table
+
+    async def add(self, resource: Resource[Any]) -> None:
+        """Gives the resource a table while the cache runs, and returns once it is complete.
+
+        Raises: StorageUnavailable, RevisionTooLarge; then there is no table.
+        """
+        table = self.register(resource)
+        missed = self._missed[table.storage_prefix] = []
+        try:
+            revision, entries, unreadable = await self._read_table(table)
+            if revision > table.loaded:  # else all tables have been read again meanwhile
+                table.load(entries, revision, unreadable)
+            del self._missed[table.storage_prefix]
+            self._apply(missed)
+            await self.wait_for(revision)
+        except BaseException:
+            self._missed.pop(table.storage_prefix, None)
+            self.remove(resource)
+            raise
+
+    def remove(self, resource: Resource[Any]) -> None:
+        """Forgets the table of a resource, and ends its watches."""
+        table, hub = self._by_resource.pop((resource.group, resource.plural))
+        del self._tables[table.storage_prefix]
+        hub.close()
+
+    def replace(self, resource: Resource[Any]) -> None:
+        """Shows the objects of a resource as it is defined from now on. Ends its watches, as they began with another
+        form of it."""
+        table, hub = self._by_resource[(resource.group, resource.plural)]
+        table.redefine(resource, self.revision)
+        hub.close()
+
+    async def _read_table(self, table: Table) -> tuple[int, list[Entry], dict[str, str]]:
+        entries: list[Entry] = []
+        unreadable: dict[str, str] = {}
+        first, last = (bound.encode() for bound in table.span(""))
+        revision, more = 0, True
+        while more:
+            page = await self._etcd.range(first, last, limit=LOAD_PAGE_KEYS, revision=revision)
+            revision, more = revision or page.revision, page.more
+            for kv in page.kvs:
+                key = kv.key.decode(errors="surrogateescape")
+                try:
+                    entry = self._read(table, key, kv)
+                except UnreadableObject as error:
+                    unreadable[key] = str(error)
+                else:
+                    entries += [entry] if entry is not None else []
+            first = page.kvs[-1].key + b"\0" if page.kvs else last
+        return revision, entries, unreadable
 
     @property
     def tables(self) -> list[Table]:
@@ -190,7 +246,7 @@ class Cacher:
             for kv in page.kvs:
                 key = kv.key.decode(errors="surrogateescape")
                 prefix = self._prefix_of(key)
-                if not prefix:
+                if prefix not in entries:
                     continue
                 try:
                     entry = self._read(self._tables[prefix][0], key, kv)
@@ -203,8 +259,9 @@ class Cacher:
                 break
             start = page.kvs[-1].key + b"\0"
         for prefix, (table, hub) in self._tables.items():
-            table.load(entries[prefix], revision, unreadable[prefix])
-            hub.close()
+            if prefix in entries:
+                table.load(entries[prefix], revision, unreadable[prefix])
+                hub.close()
         self._cluster_id = page.cluster_id
         self._newest = revision
         self._own.clear()
@@ -233,6 +290,11 @@ class Cacher:
             if not prefix:
                 continue
             table, hub = self._tables[prefix]
+            if prefix in self._missed:
+                self._missed[prefix].append(KeyChange(deleted, kv))
+                continue
+            if kv.mod_revision <= table.loaded:
+                continue
             change: TableChange | None
             if deleted:
                 change = table.remove(key, kv.mod_revision)
@@ -247,7 +309,8 @@ class Cacher:
             if change is not None:
                 hub.publish(change)
                 touched.add(hub)
-        self._reached(changes[-1].kv.mod_revision)
+        if changes:
+            self._reached(max(self.revision, changes[-1].kv.mod_revision))
         for hub in touched:
             hub.flush()
 

@@ -17,7 +17,7 @@ from apiserver.storage.cache.describe import Describer
 from apiserver.storage.cache.ring import Ring, TableChange
 from apiserver.storage.cache.selection import Selection
 from apiserver.storage.interface import ADDED, DELETED, MODIFIED, Compacted, Entry, UnreadableObject
-from apiserver.storage.splice import replace_revision, with_revision
+from apiserver.storage.splice import replace_revision, with_revision, without_revision
 from apiserver.storage.transform import ENCRYPTED, TransformError, ValueTransformer
 
 ROOT = "/registry/"
@@ -46,12 +46,15 @@ class Table:
 
     def __init__(self, resource: Resource[Any]) -> None:
         self.resource = resource
-        self.prefix = f"{ROOT}{storage_prefix(resource)}/"
+        self.storage_prefix = storage_prefix(resource)
+        self.prefix = f"{ROOT}{self.storage_prefix}/"
         self.entries: dict[str, Entry] = {}
         self.keys: list[str] = []
         self.unreadable: dict[str, str] = {}
         """Keys of objects that can't be read, and why."""
         self.changed = 0
+        self.loaded = 0
+        """The revision that it was read at; changes up to it are no news."""
         self._recoveries = 0
         self.ring = Ring(0)
         self.listeners: list[Callable[[], None]] = []
@@ -89,6 +92,14 @@ class Table:
         return self.make_entry(key, self._open(key, stored)[0], revision)
 
     def _open(self, key: str, stored: bytes) -> tuple[bytes, bool]:
+        """Returns the object as it is shown, and whether a write should refresh what is stored."""
+        raw, is_stale = self._decrypt(key, stored)
+        if self.resource.schema is None:
+            return raw, is_stale
+        current = self.resource.schema.read(raw)
+        return current, is_stale or current != raw
+
+    def _decrypt(self, key: str, stored: bytes) -> tuple[bytes, bool]:
         if self.transformer is not None:
             try:
                 return self.transformer.from_storage(key, stored)
@@ -112,6 +123,17 @@ class Table:
         self.entries = {entry.key: entry for entry in entries}
         self.keys = [entry.key for entry in entries]
         self.unreadable = unreadable or {}
+        self.loaded = revision
+        self._begin_anew(revision)
+
+    def redefine(self, resource: Resource[Any], revision: int) -> None:
+        """Takes another definition of the resource. Earlier revisions can't be resumed."""
+        self.resource = resource
+        self._describer = Describer(resource)
+        entries = [
+            self.read_entry(entry.key, without_revision(entry.value), entry.revision) for entry in self.entries.values()
+        ]
+        self.entries |= {entry.key: entry for entry in entries}
         self._begin_anew(revision)
 
     def hide(self, key: str, why: str, revision: int) -> None:

@@ -6,13 +6,13 @@ import argparse
 import time
 from collections.abc import Callable
 
+from apimachinery.jsonpath import relaxed, text_of
 from kubectl.api.client import Dict
 from kubectl.changes.waiting import TIMED_OUT, TimedOut, read, wait_until
 from kubectl.input import candidates
 from kubectl.input.targets import Target, add_targets, parse_targets, select
 from kubectl.invocation.command import Command, CommandContext, Failures, UsageError
 from kubectl.invocation.flags import add_output, duration
-from kubectl.output.jsonpath import relaxed, text_of
 from kubectl.output.printers import parsed, printer_of
 
 Test = Callable[[Dict | None], bool]

@@ -1,6 +1,6 @@
 import pytest
 
-from kubectl.output.jsonpath import JSONPathError, Template
+from apimachinery.jsonpath import JSONPathError, Template
 
 PODS = {
     "items": [

@@ -1,0 +1,140 @@
+"""Rules of custom resources: as those of any kind, but from the schema of a version instead of a model."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from apimachinery.custom import CustomObject
+from apimachinery.errors import FieldError
+from apimachinery.model import encode, to_dict
+from apimachinery.resource import Strategy
+from apiserver.apiextensions.schema import Compiled, compile_schema
+from apiserver.managedfields.shapes import Shape
+from componentbase import logs
+
+Dict = dict[str, Any]
+
+log = logs.logger(__name__)
+
+
+class CustomSchema:
+    """The schema of one version, compiled when the first object needs it: most kinds of a cluster have few objects.
+
+    Until then all that is kept is a reference to the encoded definition, which the watch cache holds anyway.
+    """
+
+    def __init__(self, definition: bytes, version: str, api_version: str) -> None:
+        self.definition = definition
+        self.version = version
+        self.api_version = api_version
+
+    @cached_property
+    def _compiled(self) -> Compiled:
+        return compile_schema(self.raw())
+
+    @cached_property
+    def _shape(self) -> Shape:
+        return self._compiled.merge_types()
+
+    def raw(self) -> Dict:
+        """The `openAPIV3Schema` itself."""
+        spec = orjson.loads(self.definition)["spec"]
+        version = next(item for item in spec["versions"] if item["name"] == self.version)
+        return (version.get("schema") or {}).get("openAPIV3Schema") or {}
+
+    def merge_types(self) -> Shape:
+        return self._shape
+
+    def complete(self, obj: CustomObject) -> None:
+        """Prunes the object, notes what that has dropped, and sets defaults."""
+        dropped = self._compiled.prune(obj.content)
+        self._compiled.default(obj.content)
+        if dropped:
+            obj.dropped[:] = sorted([*obj.dropped, *dropped])
+
+    def validate(self, obj: CustomObject, old: CustomObject | None = None, *, status: bool = False) -> list[FieldError]:
+        return self._compiled.validate(document(obj), document(old) if old is not None else None, status=status)
+
+    def read(self, stored: bytes) -> bytes:
+        try:
+            obj = CustomObject.model_validate_json(stored)
+            obj.apiVersion = self.api_version
+            self.complete(obj)
+            return encode(obj)
+        except Exception as error:  # one object must not stop the cache
+            log.error("stored object does not fit its schema", api_version=self.api_version, error=str(error))
+            return stored
+
+
+def document(obj: CustomObject) -> Dict:
+    """The object as plain JSON types; its content is shared, not copied."""
+    return {"apiVersion": obj.apiVersion, "kind": obj.kind, "metadata": to_dict(obj.metadata), **obj.content}
+
+
+class CustomStrategy(Strategy[CustomObject]):
+    """`has_status`: the status is written by its subresource alone."""
+
+    allow_unconditional_update = False
+
+    def __init__(self, schema: CustomSchema, *, has_status: bool) -> None:
+        self._schema = schema
+        self._has_status = has_status
+        self.ignored_members = {  # type: ignore[misc]
+            "": ("status",) if has_status else (),
+            "status": ("metadata", "spec"),
+        }
+
+    def default(self, obj: CustomObject) -> None:
+        self._schema.complete(obj)
+
+    def prepare_create(self, obj: CustomObject) -> None:
+        obj.metadata.generation = 1
+        if self._has_status:
+            obj.content.pop("status", None)
+
+    def prepare_update(self, obj: CustomObject, old: CustomObject) -> None:
+        if self._has_status:
+            _copy_status(old, obj)
+        self._count(obj, old)
+
+    def prepare_status_update(self, obj: CustomObject, old: CustomObject) -> None:
+        sent, revision = dict(obj.content), obj.metadata.resourceVersion
+        obj.metadata = old.metadata.clone()
+        obj.metadata.resourceVersion = revision
+        obj.content = {name: value for name, value in old.content.items() if name != "status"}
+        if "status" in sent:
+            obj.content["status"] = sent["status"]
+
+    def prepare_subresource_update(self, obj: CustomObject, old: CustomObject, subresource: str) -> None:
+        self._count(obj, old)
+
+    def _count(self, obj: CustomObject, old: CustomObject) -> None:
+        """Raises the generation for any change of what the user wants."""
+        if self._wanted(obj) != self._wanted(old):
+            obj.metadata.generation = (old.metadata.generation or 0) + 1
+
+    def _wanted(self, obj: CustomObject) -> Dict:
+        if not self._has_status:
+            return obj.content
+        return {name: value for name, value in obj.content.items() if name != "status"}
+
+    def validate_create(self, obj: CustomObject) -> list[FieldError]:
+        return self._schema.validate(obj)
+
+    def validate_update(self, obj: CustomObject, old: CustomObject) -> list[FieldError]:
+        return self._schema.validate(obj, old)
+
+    def validate_status_update(self, obj: CustomObject, old: CustomObject) -> list[FieldError]:
+        return self._schema.validate(obj, old, status=True)
+
+    def validate_subresource_update(self, obj: CustomObject, old: CustomObject, subresource: str) -> list[FieldError]:
+        return self._schema.validate(obj, old)
+
+
+def _copy_status(source: CustomObject, target: CustomObject) -> None:
+    target.content.pop("status", None)
+    if "status" in source.content:
+        target.content["status"] = source.content["status"]
