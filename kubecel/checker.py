@@ -94,6 +94,8 @@ class Checker:
 
     def _select(self, node: Select) -> Type:
         name = qualified_name(node)
+        if name in self._scope:  # authorizer.requestResource
+            return self._scope[name]
         if name in TYPE_NAMES and name.split(".")[0] not in self._scope:
             return type_of(TYPE_NAMES[name])
         operand = self.check(node.operand)

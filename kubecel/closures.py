@@ -90,6 +90,8 @@ class Closures:
 
     def _select(self, node: Select) -> Step:
         name = qualified_name(node)
+        if name in self._slots:
+            return self._ident(Ident(node.offset, name))
         if name in self._types and name.split(".")[0] not in self._slots:
             named = self._types[name]
             return lambda frame: named
@@ -97,6 +99,8 @@ class Closures:
             return self._has(node)
         names, root = [node.name], node.operand
         while not node.optional and isinstance(root, Select) and not (root.optional or root.test_only):
+            if qualified_name(root) in self._slots:
+                break
             names.append(root.name)
             root = root.operand
         names.reverse()

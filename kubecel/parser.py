@@ -40,7 +40,7 @@ _TOKEN = re.compile(
       | (?P<op>==|!=|<=|>=|&&|\|\||[-+*/%!<>?:.,()\[\]{}])""",
     re.VERBOSE,
 )
-_RESERVED = frozenset(
+RESERVED = frozenset(
     [
         "as",
         "break",
@@ -300,7 +300,7 @@ class _Parser:
         return self._fail(token, f"Syntax error: {how} input '{token.text}' expecting {_STARTS}")
 
     def _named(self, token: Token) -> Node:
-        if token.text in _RESERVED:
+        if token.text in RESERVED:
             self._fail(token, f"reserved identifier: {token.text}")
         if (bracket := self._take("(")) is None:
             return Ident(token.offset, token.text)
