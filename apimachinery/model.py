@@ -126,7 +126,9 @@ class RetainKeys:
 class Model(BaseModel):
     """An API type. Its validator is built at the first use, so a daemon pays only for the kinds that it handles."""
 
-    model_config = ConfigDict(extra="ignore", strict=True, defer_build=True, validate_default=False)
+    model_config = ConfigDict(
+        extra="ignore", strict=True, defer_build=True, validate_default=False, serialize_by_alias=True
+    )  # an alias spells a field that Python has another use for: `from`
 
     map_type: ClassVar[str] = "granular"
     """ "atomic" if server-side apply owns an object of this type as one value."""

@@ -25,6 +25,11 @@ _SUBDOMAIN_RULE = (
     "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
+_WILDCARD_RULE = (
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
+    "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', "
+    "regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
 _QUALIFIED_RULE = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
     "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
@@ -56,6 +61,12 @@ def dns_1035_label_errors(value: str) -> list[str]:
 
 def dns_subdomain_errors(value: str, unit: str = "characters") -> list[str]:
     return length_errors(value, 253, unit) + ([] if _SUBDOMAIN.match(value) else [_SUBDOMAIN_RULE])
+
+
+def wildcard_subdomain_errors(value: str) -> list[str]:
+    """Checks a name such as *.example.com."""
+    right = value.startswith("*.") and _SUBDOMAIN.match(value[2:])
+    return length_errors(value, 253) + ([] if right else [_WILDCARD_RULE])
 
 
 def qualified_name_errors(value: str) -> list[str]:

@@ -56,6 +56,7 @@ _ENV_NAME = re.compile(r"[ -<>-~]+\Z")
 _PERCENT = re.compile(r"[0-9]+%\Z")
 _LABEL_KEY = re.compile(r"(?:[A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]\Z")
 _LEADING_ZEROS = re.compile(r"(?<![^.])0+(?=[0-9])")
+_URL_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+\Z")
 _PORT_NAME = re.compile(r"[-a-z0-9]+\Z")
 
 
@@ -128,6 +129,20 @@ class Errors(list[FieldError]):
         """Requires a DNS subdomain if there is a value."""
         if value and not _DNS_LABEL.match(value):
             self.check_messages(path, value, dns_subdomain_errors(value))
+
+    def check_domain_path(self, path: Path, value: str, limit: int) -> None:
+        """Requires a path with a domain before it, such as acme.io/foo."""
+        domain, _, rest = value.partition("/")
+        if not value:
+            self.required(path)
+        elif not domain or not rest:
+            self.invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+        else:
+            self.check_messages(path, domain, dns_subdomain_errors(domain))
+            if not _URL_PATH.match(rest):
+                self.invalid(path, rest, f"Invalid path (regex used for validation is '{_URL_PATH.pattern[:-2]}')")
+        if len(value.encode()) > limit:
+            self.too_long(path, limit)
 
     def check_not_negative(self, path: Path, value: int | None) -> None:
         if value is not None and value < 0:

@@ -46,9 +46,10 @@ class Autoscaler:
         # Before the plugins, which would have them with fewer fields: informers are shared by the kind.
         context.informers.of(PodDisruptionBudget)
         try:
-            self._rules = Rules(InformerLister(context.informers), options.scheduler_config)
+            self._rules = Rules(InformerLister(context.informers), options.scheduler_config, context.rest)
         except ValueError as error:
             raise FatalError(str(error)) from None
+        self._nodes.add_handler(self._rules.node_changed)
         for model in self._rules.reads():
             context.informers.of(model)
         self._status = StatusWriter(context.rest, self._clock, options.namespace, options.status_config_map_name)
@@ -61,6 +62,7 @@ class Autoscaler:
     async def reconcile(self, key: str) -> Result:
         """Looks once."""
         options = self._options
+        await self._rules.prepare()
         await self._shrinking.clean_up()
         nodes = [node for node in self._nodes.list() if node.metadata.deletionTimestamp is None]
         pods = [pod for pod in self._pods.list() if not is_terminal(pod.status.phase) and not self._expendable(pod)]
@@ -120,6 +122,7 @@ class Autoscaler:
         self.provider.on_change(self._look_again)
         queue.add(CLUSTER)
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._rules.run())
             tasks.create_task(self._growth.run())
             tasks.create_task(self._shrinking.run())
 

@@ -6,6 +6,7 @@ milliseconds for a hundred pods, so that nothing has to be undone and no two ans
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from apimachinery.meta import Object
 from apimachinery.model import from_dict, to_dict
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
+from kubeclient.rest import RestClient
 from scheduler.configuration.load import Configuration, Profile, default_configuration
 from scheduler.core.extension_points import Framework
 from scheduler.core.placement import Choice, Placement
@@ -28,10 +30,13 @@ from scheduler.views import pod as pod_view
 class Rules:
     """Holds the rules of the scheduler: its profiles, and the volumes, Services and so on that their plugins look at.
 
-    Extenders are left out: nobody could tell them of nodes that are not there.
+    One instance of each plugin knows the nodes as they are, and learns by `prepare` and `run` what those of simulations
+    take over. Extenders are left out: nobody could tell them of nodes that are not there.
     """
 
-    def __init__(self, lister: Lister, configuration: Configuration | None = None) -> None:
+    def __init__(
+        self, lister: Lister, configuration: Configuration | None = None, rest: RestClient | None = None
+    ) -> None:
         """Raises: ValueError for plugins that can't work (together)."""
         profiles = (configuration or default_configuration()).profiles
         self._profiles = {profile.name: profile.without(extenders.NAME) for profile in profiles}
@@ -39,8 +44,12 @@ class Rules:
         self.lister = lister
         self.fields = pod_fields(self._specs)
         self._pod_model: type[pod_view.Pod] = pod_view.pod_view(self.fields).model
-        for profile in self._profiles.values():
-            self.placement(profile, SchedulerCache())
+        self._cache = SchedulerCache(Shapes(self.fields))
+        handle = Handle(self._cache, lister, rest)
+        self._learning = {
+            name: Framework(profile.specs, handle, profile.points) for name, profile in self._profiles.items()
+        }
+        self._prepared = False
 
     def reads(self) -> list[type[Object]]:
         """Lists the kinds beyond pods and nodes that plugins look at."""
@@ -50,8 +59,31 @@ class Rules:
         """Returns the pod's own, and the first for pods of another scheduler."""
         return self._profiles.get(pod.spec.schedulerName) or next(iter(self._profiles.values()))
 
+    def node_changed(self, old: Node | None, new: Node | None) -> None:
+        if new is not None:
+            self._cache.put_node(node_as_seen(new))
+        elif old is not None:
+            self._cache.remove_node(old.name)
+
+    async def prepare(self) -> None:
+        """Has plugins learn what they must know before their first answer."""
+        if not self._prepared:
+            for framework in self._learning.values():
+                for plugin in framework.prepares:
+                    await plugin.prepare()
+            self._prepared = True
+
+    async def run(self) -> None:
+        """Has plugins go on learning, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for framework in self._learning.values():
+                for plugin in framework.background:
+                    tasks.create_task(plugin.run())
+
     def placement(self, profile: Profile, cache: SchedulerCache) -> Placement:
         framework = Framework(profile.specs, Handle(cache, self.lister), profile.points)
+        for plugin in framework.learners:
+            plugin.learn_from(self._learning[profile.name].plugins[plugin.name])
         return Placement(framework, cache, percentage=profile.percentage)
 
     def view(self, pod: Pod, node: str = "") -> pod_view.Pod:
@@ -60,6 +92,11 @@ class Rules:
         if node:
             document["spec"]["nodeName"] = node
         return from_dict(self._pod_model, document)
+
+
+def node_as_seen(node: Node) -> node_view.Node:
+    """Returns the node as the scheduler sees it."""
+    return from_dict(node_view.Node, to_dict(node))
 
 
 class Simulation:
@@ -74,7 +111,7 @@ class Simulation:
                 self.put(pod, place)
 
     def add_node(self, node: Node) -> None:
-        self._cache.put_node(from_dict(node_view.Node, to_dict(node)))
+        self._cache.put_node(node_as_seen(node))
 
     def drop_node(self, name: str) -> None:
         self._cache.remove_node(name)

@@ -44,6 +44,16 @@ log = logs.logger(__name__)
 LOST = Counter("event_recorder_lost_events", "Events that were not written.", ["why"])
 
 
+class ObjectNames(NamedTuple):
+    """Names an object."""
+
+    kind: str
+    api_version: str
+    namespace: str
+    name: str
+    uid: str
+
+
 class Subject(NamedTuple):
     """Names what an event is about and who says it."""
 
@@ -55,6 +65,8 @@ class Subject(NamedTuple):
     type: str
     reason: str
     field_path: str = ""
+    action: str = ""
+    related: ObjectNames | None = None
 
 
 class EventKey(NamedTuple):
@@ -137,25 +149,19 @@ class EventRecorder:
         message: str,
         *,
         field_path: str = "",
+        action: str = "",
+        related: Object | None = None,
         resource: Resource[Any] | None = None,
     ) -> None:
         """Notes that something happened to `obj`; `type` is "Normal" or "Warning", `reason` one CamelCase word.
 
         `field_path` names a part of it: "spec.containers{app}". `resource` is that of an object whose model is not its
-        kind's own, as of one that is read as metadata alone.
+        kind's own, as of one that is read as metadata alone. `action` is what was done or failed, in one word, and
+        `related` an object on whose account.
         """
-        resource = resource or resource_of(obj.__class__)
-        meta = obj.metadata
-        subject = Subject(
-            resource.kind,
-            resource.api_version,
-            meta.namespace or "",
-            meta.name or "",
-            meta.uid or "",
-            type,
-            reason,
-            field_path,
-        )
+        others = None if related is None else _names(related, resource_of(related.__class__))
+        names = _names(obj, resource or resource_of(obj.__class__))
+        subject = Subject(*names, type, reason, field_path, action, others)
         occurrence = self._correlator.correlate(subject, message[:MESSAGE_LIMIT], self._clock.now())
         if occurrence is None:
             LOST.labels("object limit").inc()
@@ -241,21 +247,31 @@ def _namespace(subject: Subject) -> str:
     return subject.namespace or "default"
 
 
+def _names(obj: Object, resource: Resource[Any]) -> ObjectNames:
+    meta = obj.metadata
+    return ObjectNames(resource.kind, resource.api_version, meta.namespace or "", meta.name or "", meta.uid or "")
+
+
+def _reference(item: ObjectNames | Subject, field_path: str = "") -> ObjectReference:
+    return ObjectReference(
+        kind=item.kind,
+        apiVersion=item.api_version,
+        namespace=item.namespace or None,
+        name=item.name,
+        uid=item.uid or None,
+        fieldPath=field_path or None,
+    )
+
+
 def build_event(occurrence: Occurrence, name: str, component: str, host: str) -> Event:
     subject = occurrence.key.subject
-    involved = ObjectReference(
-        kind=subject.kind,
-        apiVersion=subject.api_version,
-        namespace=subject.namespace or None,
-        name=subject.name,
-        uid=subject.uid or None,
-        fieldPath=subject.field_path or None,
-    )
     return Event(
         metadata=ObjectMeta(name=name, namespace=_namespace(subject)),
-        involvedObject=involved,
+        involvedObject=_reference(subject, subject.field_path),
         type=subject.type,
         reason=subject.reason,
+        action=subject.action or None,
+        related=None if subject.related is None else _reference(subject.related),
         message=occurrence.message,
         source=EventSource(component=component, host=host or None),
         firstTimestamp=format_time(occurrence.first),

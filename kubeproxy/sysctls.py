@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from componentbase import logs
+from kubeproxy.settings import Family
 
 PROC_SYS = Path("/proc/sys")
 
-FORWARDING = ("net/ipv4/ip_forward", "packets are not routed between pods, nodes and services")
-BRIDGE_NETFILTER = (
-    "net/bridge/bridge-nf-call-iptables",
-    "a pod gets no answer from a service whose endpoint is on its own node",
-)
+_FORWARDING_CONSEQUENCE = "packets are not routed between pods, nodes and services"
+_BRIDGE_CONSEQUENCE = "a pod gets no answer from a service whose endpoint is on its own node"
+NEEDED: dict[Family, tuple[tuple[str, str], ...]] = {
+    4: (("net/ipv4/ip_forward", _FORWARDING_CONSEQUENCE), ("net/bridge/bridge-nf-call-iptables", _BRIDGE_CONSEQUENCE)),
+    6: (
+        ("net/ipv6/conf/all/forwarding", _FORWARDING_CONSEQUENCE),
+        ("net/bridge/bridge-nf-call-ip6tables", _BRIDGE_CONSEQUENCE),
+    ),
+}
 ROUTE_LOCALNET = ("net/ipv4/conf/all/route_localnet", "NodePorts do not answer on 127.0.0.1")
 
 log = logs.logger(__name__)
+
+
+def switch_on_needed(families: Collection[Family], root: Path = PROC_SYS) -> None:
+    for family in families:
+        for setting in NEEDED[family]:
+            switch_on(setting, root)
 
 
 def switch_on(setting: tuple[str, str], root: Path = PROC_SYS) -> bool:

@@ -165,18 +165,20 @@ class Cluster:
         cloud: bool = False,
         groups: Sequence[HostGroup] | None = None,
         unneeded_seconds: float | None = None,
+        proxy_mode: str | None = None,
     ) -> None:
         """Brings everything up and repairs what is broken; returns when all of it, nodes included, is ready.
 
         `nodes` is by default what the cluster has, or `DEFAULT_NODES`. `api_port` counts for a new cluster only.
         `etcd_members` is by default what the cluster has, or 1. With `registry` it has an image registry from now on,
         with `cloud` or `groups` the local cloud, which adds and removes hosts within the bounds of their groups.
+        `proxy_mode` is by default the one that it has.
         Raises: ClusterError (also for another number of etcd members than the cluster has), MissingRequirement,
         StateError, ControlError, MachineCommandError.
         """
         existing = load_state(self.layout.state)
         if existing and existing.joined:
-            if nodes is not None or etcd_members is not None or registry or cloud or groups:
+            if nodes is not None or etcd_members is not None or registry or cloud or groups or proxy_mode:
                 existing.require_control_plane()
             with self._locked():
                 self._become(existing, existing, time.monotonic() + UP_SECONDS)
@@ -190,7 +192,7 @@ class Cluster:
             state = self._without_conflicts(existing) if existing else self._choose(api_port, etcd_members or 1)
             if registry or state.registry_port:
                 state = self._with_registry(state)
-            state = state.with_node_count(count)
+            state = replace(state.with_node_count(count), proxy_mode=proxy_mode or state.proxy_mode)
             if state.cloud or cloud or groups is not None or unneeded_seconds is not None:
                 state = with_cloud(state, self.layout.key, port_is_free, groups, unneeded_seconds)
             self._become(existing, state, deadline)

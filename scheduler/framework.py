@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,9 @@ class Lister(Protocol):
 class Recorder(Protocol):
     """Tells users of events."""
 
-    def event(self, obj: Object, type: str, reason: str, message: str) -> None: ...
+    def event(
+        self, obj: Object, type: str, reason: str, message: str, *, action: str = "", related: Object | None = None
+    ) -> None: ...
 
 
 class PluginArguments(Model):
@@ -304,6 +306,10 @@ class Plugin:
 
     async def run(self) -> None:
         """Works beside the scheduler from its start to its end, for what a plugin can't learn from `observe`."""
+
+    def learn_from(self, other: Self) -> None:
+        """Takes over what `prepare` and `run` of another instance have learned. The cluster autoscaler looks at nodes
+        as they might be by instances of their own, of which none learns."""
 
     def observe(self, event: ClusterEvent) -> None:
         """Is told of every change to the kinds that the plugin reads through the lister."""

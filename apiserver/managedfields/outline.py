@@ -68,7 +68,10 @@ class Outline:
         elif shape.kind == LIST_SET:
             tokens += map(self._item, _checked(value, list))
             tokens.append(_END)
-        elif shape.kind != LEAF and (shape is not ANY_SHAPE or isinstance(value, dict)):
+        elif shape.kind == LEAF:
+            if isinstance(value, Model):
+                tokens.append(bool(value.present()))
+        elif shape is not ANY_SHAPE or isinstance(value, dict):
             tokens += _checked(value, dict)  # the keys of a map
             tokens.append(_END)
             if shape.item is not None and shape.item.kind != LEAF:
@@ -187,7 +190,7 @@ def _checked(value: Any, kind: type) -> Any:
 
 @cache
 def _parts(model: type[Model]) -> dict[str, Shape]:
-    """Attribute -> shape, of each field that is not owned as one value."""
+    """Attribute -> shape, of each field that is not owned as one value, or that a new object may leave empty."""
     shapes = fields_of(model)
     parts = {field.attribute: shapes[field.name] for field in fieldtypes.walk_fields(model)}
-    return {name: shape for name, shape in parts.items() if shape.kind != LEAF}
+    return {name: shape for name, shape in parts.items() if shape.kind != LEAF or shape.zero == {}}

@@ -11,8 +11,8 @@ from mini_cluster.join.invitation import Invitation
 
 JOIN_EXAMPLE = """\
 The line that `mini-cluster join-command` prints on the control plane's machine, run here as root, makes this machine a
-worker host of that cluster. It needs Docker's engine (dockerd), iptables, iproute2 and conntrack, and installs what is
-missing where it can; a machine's own engine and its containers are left alone.
+worker host of that cluster. It needs Docker's engine (dockerd), iptables, nftables, iproute2 and conntrack, and
+installs what is missing where it can; a machine's own engine and its containers are left alone.
 
 The cluster is known by the hash in the line, so that nobody else can pretend to be it. `mini-cluster status`, `logs`,
 `up` and `down` work here as for a whole cluster.

@@ -26,6 +26,7 @@ from mini_cluster.cluster.state import (
     DEFAULT_NODES,
     ETCD_MEMBER_COUNTS,
     MAX_NODES,
+    PROXY_MODES,
     HostGroup,
     StateError,
 )
@@ -138,6 +139,12 @@ def _add_up_flags(up: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run a cloud-controller-manager for the worker hosts: LoadBalancer Services get addresses (stays on)",
     )
+    up.add_argument(
+        "--proxy-mode",
+        choices=PROXY_MODES,
+        metavar="MODE",
+        help=f"kube-proxy's packet rules: {' or '.join(PROXY_MODES)} (by default as before, and the first at first)",
+    )
     growth = up.add_mutually_exclusive_group()
     growth.add_argument(
         "--autoscale",
@@ -224,6 +231,7 @@ def _up(options: argparse.Namespace, console: Console) -> int:
         cloud=options.cloud,
         groups=options.groups,
         unneeded_seconds=options.scale_down_after,
+        proxy_mode=options.proxy_mode,
     )
     state = cluster.state()
     if (joined := state.joined) is not None:

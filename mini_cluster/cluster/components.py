@@ -199,6 +199,7 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
         address=state.node_ip(node.index),
         pod_cidr=state.pod_cidr(node.index),
         pod_network=state.pod_network,
+        proxy_mode=state.proxy_mode,
         wrapper=(programs.nsenter, f"--net=/var/run/netns/{layout.netns(node.name)}", "--"),
     )
     engine, kubelet, kube_proxy = node_component_names(node.name)

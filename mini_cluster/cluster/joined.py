@@ -34,6 +34,7 @@ def joined_components(layout: Layout, state: ClusterState, joined: Joined, progr
         address=joined.address,
         pod_cidr=joined.pod_cidr,
         pod_network=state.pod_network,
+        proxy_mode=state.proxy_mode,
     )
     engine, kubelet, _ = node_component_names(HOST.name)
     kubeconfig = layout.component_kubeconfig(KUBELET)

@@ -25,6 +25,8 @@ POD_NETWORKS = [IPv4Network(f"10.{second}.0.0/16") for second in chain(range(244
 ETCD_MEMBER_COUNTS = (1, 3, 5)
 STATE_VERSION = 2
 DEFAULT_GROUP = "workers"
+PROXY_MODES = ("iptables", "nftables")
+DEFAULT_PROXY_MODE = PROXY_MODES[0]
 
 
 class StateError(LauncherError):
@@ -137,6 +139,8 @@ class ClusterState:
     """The machine's address for worker hosts on other machines; "" while none may join."""
     registry_port: int = 0
     """The port of the cluster's image registry; 0 when it has none."""
+    proxy_mode: str = DEFAULT_PROXY_MODE
+    """The kind of packet rules that kube-proxy makes on every host."""
     cloud: CloudState | None = None
     """The local cloud; None when nodes and balancers are left to others."""
     joined: Joined | None = None

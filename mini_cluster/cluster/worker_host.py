@@ -33,6 +33,7 @@ class WorkerHost:
     pod_cidr: str
     pod_network: str
     """Addresses of all pods of the cluster."""
+    proxy_mode: str
     wrapper: tuple[str, ...] = ()
     """The command that puts a process into the host's network."""
 
@@ -97,6 +98,7 @@ class WorkerHost:
             self.programs.script("kube-proxy"),
             f"--kubeconfig={kubeconfig}",
             f"--hostname-override={self.node_name}",
+            f"--proxy-mode={self.proxy_mode}",
             f"--cluster-cidr={self.pod_network}",
             f"--healthz-bind-address={self.address}:{KUBE_PROXY_HEALTH_PORT}",
             f"--log-file={self.layout.log(name)}",

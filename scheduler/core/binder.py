@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from apimachinery.errors import StatusError
 from scheduler.core.extension_points import Framework
@@ -16,15 +16,19 @@ BINDERS = 32  # bindings under way at once
 SLOW = 1024  # bindings beside these that wait for volumes; when there are more, they take the binders too
 BACKLOG = 64  # bindings that wait for one of the binders; when full, the loop waits
 
+Settled = Callable[[Pod], Awaitable[None]]
 Bound = Callable[[QueuedPod, str], None]
 NotBound = Callable[[QueuedPod, Cycle, str, str], None]
 
 
 class Binder:
-    """`submit` never waits; ask for `room` first. The callbacks tell how it ended."""
+    """`submit` never waits; ask for `room` first. `settled` is waited for before each binding, and the callbacks tell
+    how it ended."""
 
-    def __init__(self, framework_of: Callable[[Pod], Framework], bound: Bound, not_bound: NotBound) -> None:
-        self._framework_of, self._bound, self._not_bound = framework_of, bound, not_bound
+    def __init__(
+        self, framework_of: Callable[[Pod], Framework], settled: Settled, bound: Bound, not_bound: NotBound
+    ) -> None:
+        self._framework_of, self._settled, self._bound, self._not_bound = framework_of, settled, bound, not_bound
         self._waiting: deque[tuple[QueuedPod, Cycle, str]] = deque()
         self._work = asyncio.Semaphore(0)
         self._room = asyncio.Event()
@@ -64,6 +68,7 @@ class Binder:
             self._slow -= 1
 
     async def _bind(self, queued: QueuedPod, cycle: Cycle, node: str) -> None:
+        await self._settled(queued.pod)
         try:
             rejected = await self._framework_of(queued.pod).run_bind(cycle, node)
         except (StatusError, ConnectionError, TimeoutError) as error:

@@ -52,6 +52,7 @@ class Framework:
         self.slow = self._at("is_slow", "pre_bind")
         self.observers = self._at("observe")
         self.prepares, self.background = self._at("prepare"), self._at("run")
+        self.learners = self._at("learn_from")
         self.bind = self._at("bind")
         self.post_bind = self._at("post_bind")
         self.weights = {name: spec.weight for name, spec in self.specs.items()}

@@ -30,6 +30,8 @@ from scheduler.views.node import Node
 from scheduler.views.pod import Pod, pod_view
 
 UNFINISHED_PODS = "status.phase!=Succeeded,status.phase!=Failed"
+NO_NODE = ""
+"""Takes a promise back."""
 PODS_PER_TURN = 8  # scheduled in a row before others get the event loop: watches, bindings
 
 T = TypeVar("T", bound=Object)
@@ -86,7 +88,7 @@ class Scheduler:
         )
         self._waiting, self._nominations = handle.waiting, self.cache.nominations
         self._status = StatusWriter(informers.rest, clock)
-        self._binder = Binder(self.profiles.framework_of, self._bound, self._not_bound)
+        self._binder = Binder(self.profiles.framework_of, self._status.settled, self._bound, self._not_bound)
         self._pods = informers.of(pod_view(fields), field_selector=UNFINISHED_PODS)
         self._pods.add_handler(self._on_pod)
         nodes: Informer[Node] = informers.of(Node)
@@ -150,7 +152,7 @@ class Scheduler:
             log.exception("consultation failed", error, pod=queued.pod.key)
             self._failed(queued, f"consultation failed: {error}", SCHEDULER_ERROR)
             return
-        if not nodes or self._renew(queued):
+        if not nodes or self._refresh(queued):
             await self._attempt(queued, advice.state)
 
     async def _attempt(self, queued: QueuedPod, advice: dict[str, Any]) -> None:
@@ -158,7 +160,9 @@ class Scheduler:
         pod = queued.pod
         profile = self.profiles.of(pod)
         if pod.metadata.deletionTimestamp is not None:
-            profile.recorder.event(pod, "Warning", "FailedScheduling", f"skip schedule deleting pod: {pod.key}")
+            profile.recorder.event(
+                pod, "Warning", "FailedScheduling", f"skip schedule deleting pod: {pod.key}", action="Scheduling"
+            )
             return
         if self.cache.get(queued.uid) is not None:
             return  # on its node already, as a binding that seemed to have failed
@@ -181,7 +185,7 @@ class Scheduler:
             return
         refused = self._place(queued, cycle, outcome.node)
         if refused is not None:
-            self._refused(queued, refused)
+            self._refused(queued, refused, NO_NODE)
         metrics.attempted(metrics.UNSCHEDULABLE if refused else metrics.SCHEDULED, started)
 
     def _place(self, queued: QueuedPod, cycle: Cycle, node: str) -> Unfit | None:
@@ -194,6 +198,7 @@ class Scheduler:
             self.cache.forget(queued.uid)
             return waits
         self._nominations.remove(queued.uid)
+        self._status.placed(queued.pod, expected=node if waits or framework.is_slow(cycle) else "")
         if waits:
             self._waiting.add(queued.pod, node, waits, partial(self._permitted, queued, cycle, node))
         else:
@@ -206,8 +211,8 @@ class Scheduler:
             return
         self.profiles.framework_of(queued.pod).run_unreserve(cycle, node)
         self.cache.forget(queued.uid)
-        if self._renew(queued):
-            self._refused(queued, unfit_node(refusal.plugin, refusal.reason))
+        if self._refresh(queued):
+            self._refused(queued, unfit_node(refusal.plugin, refusal.reason), NO_NODE)
         self.queue.happened(ClusterEvent(ASSIGNED_POD, Change.DELETE, queued.pod, None))
 
     def _refused(
@@ -223,17 +228,11 @@ class Scheduler:
         self._tell(queued.pod, unfit.message, UNSCHEDULABLE, nominated)
 
     def _failed(self, queued: QueuedPod, message: str, reason: str) -> None:
-        """Queues a pod to be tried again later, unless it is gone or has a node by now."""
-        if self._renew(queued):
+        """Queues a pod to be tried again later, without a promise, unless it is gone or has a node by now."""
+        if self._refresh(queued):
+            self._nominations.remove(queued.uid)
             self.queue.failed(queued)
-            self._tell(queued.pod, message, reason)
-
-    def _renew(self, queued: QueuedPod) -> bool:
-        """Does what `_refresh` does, and takes the API's word for the node that the pod is promised."""
-        renewed = self._refresh(queued)
-        if renewed:
-            self._nominations.observe(None, queued.pod)
-        return renewed
+            self._tell(queued.pod, message, reason, NO_NODE)
 
     def _refresh(self, queued: QueuedPod) -> bool:
         """Takes in what became of the pod while it was not queued; False if it is gone or has a node by now."""
@@ -245,14 +244,15 @@ class Scheduler:
 
     def _tell(self, pod: Pod, message: str, reason: str, nominated: str | None = None) -> None:
         log.debug("pod not scheduled", pod=pod.key, message=message)
-        self.profiles.of(pod).recorder.event(pod, "Warning", "FailedScheduling", message)
+        self.profiles.of(pod).recorder.event(pod, "Warning", "FailedScheduling", message, action="Scheduling")
         self._status.not_scheduled(pod, reason, message, nominated)
 
     # the binder's answers
 
     def _bound(self, queued: QueuedPod, node: str) -> None:
         pod = queued.pod
-        self.profiles.of(pod).recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {pod.key} to {node}")
+        message = f"Successfully assigned {pod.key} to {node}"
+        self.profiles.of(pod).recorder.event(pod, "Normal", "Scheduled", message, action="Binding")
         metrics.POD_SECONDS.observe(self._clock.monotonic() - queued.added_at)
         log.debug("pod bound", pod=pod.key, node=node)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 
 from apimachinery.conditions import get_condition
 from apimachinery.errors import Conflict, NotFound, StatusError
@@ -25,20 +26,22 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Says why a pod has no node."""
+    """Says why a pod has no node, or without a reason that it is about to get one."""
 
     pod: Pod
     reason: str
     message: str
     nominated: str | None = None
-    """The node that it is promised; "" for none any more, None leaves it."""
+    """The node that it is promised, or expected on; "" for none any more, None leaves it."""
 
 
 def scheduled_patch(verdict: Verdict, now: float) -> dict[str, object] | None:
     """Returns a strategic merge patch of the status; None when the pod says so already."""
     pod, reason, message = verdict.pod, verdict.reason, verdict.message
     current = get_condition(pod.status.conditions, POD_SCHEDULED)
-    told = current is not None and (current.status, current.reason, current.message) == ("False", reason, message)
+    told = not reason or (
+        current is not None and (current.status, current.reason, current.message) == ("False", reason, message)
+    )
     promised = verdict.nominated is None or verdict.nominated == (pod.status.nominatedNodeName or "")
     if told and promised:
         return None
@@ -49,7 +52,7 @@ def scheduled_patch(verdict: Verdict, now: float) -> dict[str, object] | None:
         condition["observedGeneration"] = pod.metadata.generation
     metadata = {"uid": pod.metadata.uid} if pod.metadata.uid else {}
     status: dict[str, object] = {} if told else {"conditions": [condition]}
-    if not promised:
+    if not promised or verdict.nominated == "":  # what the pod says may be behind an expectation
         status["nominatedNodeName"] = verdict.nominated or None
     return {"metadata": metadata, "status": status}
 
@@ -58,17 +61,38 @@ class StatusWriter:
     def __init__(self, rest: RestClient, clock: Clock) -> None:
         self._rest, self._clock = rest, clock
         self._waiting: dict[str, Verdict] = {}
+        self._order: deque[str] = deque()
+        self._unwritten: dict[str, asyncio.Event] = {}
+        """Pods of which something waits or is under way; set when there is nothing more."""
         self._work = asyncio.Semaphore(0)
 
     def not_scheduled(self, pod: Pod, reason: str, message: str, nominated: str | None = None) -> None:
         """Writes the latest word on each pod: an earlier one that still waits is replaced."""
-        uid = pod_id(pod)
-        earlier = self._waiting.get(uid)
-        if earlier is None:
+        verdict = Verdict(pod, reason, message, nominated)
+        earlier = self._waiting.get(pod_id(pod))
+        if earlier is not None and nominated is None:
+            verdict = replace(verdict, nominated=earlier.nominated)
+        self._put(verdict)
+
+    def placed(self, pod: Pod, expected: str = "") -> None:
+        """Drops what waits to be written, as the pod has a node now; `expected` tells others which, where that takes
+        a while."""
+        self._waiting.pop(pod_id(pod), None)
+        if expected:
+            self._put(Verdict(pod, "", "", expected))
+
+    async def settled(self, pod: Pod) -> None:
+        """Waits until nothing is being written about the pod: after its binding it would no longer be true."""
+        if (unwritten := self._unwritten.get(pod_id(pod))) is not None:
+            await unwritten.wait()
+
+    def _put(self, verdict: Verdict) -> None:
+        uid = pod_id(verdict.pod)
+        self._waiting[uid] = verdict
+        if uid not in self._unwritten:
+            self._unwritten[uid] = asyncio.Event()
+            self._order.append(uid)
             self._work.release()
-        elif nominated is None:
-            nominated = earlier.nominated
-        self._waiting[uid] = Verdict(pod, reason, message, nominated)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -78,8 +102,10 @@ class StatusWriter:
     async def _write_all(self) -> None:
         while True:
             await self._work.acquire()
-            uid = next(iter(self._waiting))
-            await self._write(self._waiting.pop(uid))
+            uid = self._order.popleft()
+            while (verdict := self._waiting.pop(uid, None)) is not None:
+                await self._write(verdict)
+            self._unwritten.pop(uid).set()
 
     async def _write(self, verdict: Verdict) -> None:
         """Writes once: the next attempt at the pod makes up for a lost write."""

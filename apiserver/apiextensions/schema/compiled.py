@@ -6,6 +6,7 @@ from typing import Any
 
 from apimachinery.errors import FieldError, invalid
 from apiserver.apiextensions.schema import embedded, lists, shaping, values
+from apiserver.apiextensions.schema.branches import branch_of
 from apiserver.apiextensions.schema.merging import shape_of
 from apiserver.apiextensions.schema.node import Node
 from apiserver.managedfields.shapes import Shape
@@ -30,8 +31,10 @@ _NOT_CHECKED = invalid(
 class Compiled:
     """A structural schema, ready to be used on objects: plain JSON types as they are read from a request."""
 
-    def __init__(self, root: Node) -> None:
-        self._root = root
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._root = Node({**schema, "x-kubernetes-embedded-resource": True})
+        self._lists = branch_of(schema, lists.asks)
+        self._embedded = branch_of(schema, embedded.asks)
 
     def prune(self, obj: dict[str, Any]) -> list[str]:
         """Drops, in place, the fields that the schema lacks, and returns their paths: "spec.nope", "spec.list[0].x".
@@ -44,7 +47,6 @@ class Compiled:
 
     def default(self, obj: dict[str, Any]) -> None:
         """Sets defaults in place. A null where the schema allows none is dropped, or replaced by the default."""
-        shaping.drop_nulls(obj, self._root)
         shaping.default(obj, self._root)
 
     def validate(
@@ -56,11 +58,12 @@ class Compiled:
         `status` asks for those in the status alone.
         """
         errors = values.check(self._root, obj, old, status=status)
-        if not status:
-            errors += embedded.check(self._root, obj)
-        repeated = lists.check(self._root, obj)
-        if repeated and not (old is not None and lists.check(self._root, old)):
-            errors += repeated
+        if self._embedded is not None and not status:
+            errors += embedded.check(self._embedded, obj)
+        if self._lists is not None:
+            repeated = lists.check(self._lists, obj)
+            if repeated and not (old is not None and lists.check(self._lists, old)):
+                errors += repeated
         return errors
 
     def merge_types(self) -> Shape:
@@ -75,4 +78,4 @@ def compile_schema(schema: dict[str, Any], *, preserve_unknown: bool = False) ->
     """
     if preserve_unknown:
         schema = {**schema, "x-kubernetes-preserve-unknown-fields": True}
-    return Compiled(Node({**schema, "x-kubernetes-embedded-resource": True}))
+    return Compiled(schema)

@@ -10,8 +10,8 @@ from apimachinery.meta import ObjectMeta
 from apimachinery.model import from_dict
 from apimachinery.names import dns_1035_label_errors, path_segment_errors
 from apimachinery.validation import Errors, Path
-from apiserver.apiextensions.schema.node import Node
-from apiserver.apiextensions.schema.paths import At, dotted, parts
+from apiserver.apiextensions.schema.branches import Branch, Raw
+from apiserver.apiextensions.schema.paths import At, dotted
 
 IDENTITY = frozenset(("apiVersion", "kind", "metadata"))
 _METADATA = FieldType("object", model=ObjectMeta)
@@ -37,32 +37,29 @@ def _prune(value: Any, kind: FieldType | None, at: At, dropped: list[str]) -> No
             _prune(item, kind.item, (at, index), dropped)
 
 
-def check(root: Node, obj: Any, *, itself: bool = False) -> list[FieldError]:
-    """Lists the faults in the identity of embedded resources; with `itself`, the value may be one."""
+def asks(schema: Raw) -> bool:
+    return bool(schema.get("x-kubernetes-embedded-resource"))
+
+
+def check(branch: Branch, value: Any, at: Path = ()) -> list[FieldError]:
+    """Lists the faults in the identity of embedded resources."""
     errors = Errors()
-    if itself:
-        _check(root, obj, None, errors)
-        return errors
-    for name, member in obj.items():
-        if (child := root.member(name)) is not None and isinstance(member, dict | list):
-            _check(child, member, (None, name), errors)
+    _check(branch, value, at, errors)
     return errors
 
 
-def _check(node: Node, value: Any, at: At, errors: Errors) -> None:
+def _check(branch: Branch, value: Any, at: Path, errors: Errors) -> None:
     if isinstance(value, dict):
-        if node.embedded:
-            _check_identity(value, parts(at), errors)
+        if branch.asks:
+            _check_identity(value, at, errors)
         for name, member in value.items():
-            if isinstance(member, dict | list):
-                if (child := node.child(name)) is not None:
-                    _check(child, member, (at, name), errors)
-                elif (further := node.further) is not None:
-                    _check(further, member, (at, f"[{name}]"), errors)
-    elif isinstance(value, list) and (items := node.items) is not None:
+            if (inner := branch.members.get(name)) is not None:
+                _check(inner, member, (*at, name), errors)
+            elif branch.further is not None:
+                _check(branch.further, member, (*at, f"[{name}]"), errors)
+    elif isinstance(value, list) and branch.items is not None:
         for index, item in enumerate(value):
-            if isinstance(item, dict | list):
-                _check(items, item, (at, index), errors)
+            _check(branch.items, item, (*at, index), errors)
 
 
 def _check_identity(value: dict[str, Any], at: Path, errors: Errors) -> None:

@@ -8,46 +8,47 @@ from typing import Any
 import orjson
 
 from apimachinery.errors import FieldError, duplicate, invalid
-from apimachinery.validation import render
-from apiserver.apiextensions.schema.node import Node
-from apiserver.apiextensions.schema.paths import At, parts
+from apimachinery.validation import Path, render
+from apiserver.apiextensions.schema.branches import Branch, Raw
 
 
-def check(node: Node, value: Any, at: At = None) -> list[FieldError]:
+def asks(schema: Raw) -> bool:
+    return schema.get("x-kubernetes-list-type") in ("set", "map")
+
+
+def check(branch: Branch, value: Any, at: Path = ()) -> list[FieldError]:
     """Lists the second items that are as another one: a third says no more."""
     errors: list[FieldError] = []
-    _check(node, value, at, errors)
+    _check(branch, value, at, errors)
     return errors
 
 
-def _check(node: Node, value: Any, at: At, errors: list[FieldError]) -> None:
+def _check(branch: Branch, value: Any, at: Path, errors: list[FieldError]) -> None:
     if isinstance(value, dict):
         for name, member in value.items():
-            if isinstance(member, dict | list):
-                if (child := node.child(name)) is not None:
-                    _check(child, member, (at, name), errors)
-                elif (further := node.further) is not None:
-                    _check(further, member, (at, f"[{name}]"), errors)
+            if (inner := branch.members.get(name)) is not None:
+                _check(inner, member, (*at, name), errors)
+            elif branch.further is not None:
+                _check(branch.further, member, (*at, f"[{name}]"), errors)
     elif isinstance(value, list):
-        if node.list_type in ("set", "map"):
-            errors.extend(_repeated(node, value, at))
-        if (items := node.items) is not None:
+        if branch.asks:
+            errors.extend(_repeated(branch.schema, value, at))
+        if branch.items is not None:
             for index, item in enumerate(value):
-                if isinstance(item, dict | list):
-                    _check(items, item, (at, index), errors)
+                _check(branch.items, item, (*at, index), errors)
 
 
-def _repeated(node: Node, items: list[Any], at: At) -> Iterator[FieldError]:
+def _repeated(schema: Raw, items: list[Any], at: Path) -> Iterator[FieldError]:
     counts: dict[bytes, int] = {}
     for index, item in enumerate(items):
         key = item
-        if node.list_type == "map":
+        if schema["x-kubernetes-list-type"] == "map":
             if item is not None and not isinstance(item, dict):
-                text = "must be an object for an array of list-type map"
-                yield invalid(render(parts((at, index))), item, text)
+                yield invalid(render((*at, index)), item, "must be an object for an array of list-type map")
                 return
-            key = {name: item[name] for name in node.list_keys if name in item} if item else {}
+            names = schema.get("x-kubernetes-list-map-keys") or ()
+            key = {name: item[name] for name in names if name in item} if item else {}
         spelled = orjson.dumps(key, option=orjson.OPT_SORT_KEYS)
         counts[spelled] = counts.get(spelled, 0) + 1
         if counts[spelled] == 2:
-            yield duplicate(render(parts((at, index))), key)
+            yield duplicate(render((*at, index)), key)

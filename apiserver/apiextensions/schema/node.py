@@ -15,7 +15,7 @@ class Node:
     """One schema: of an object, a field, an item.
 
     `types` is empty where any type is allowed. `default` is None for none; `defaulted` names the properties that have
-    one. `checks` is filled by `values`.
+    one. `checks` and `checker` are filled by `values`.
     """
 
     __slots__ = (
@@ -23,6 +23,7 @@ class Node:
         "_children",
         "_items",
         "additional",
+        "checker",
         "checks",
         "default",
         "defaulted",
@@ -53,6 +54,7 @@ class Node:
         self.additional = raw.get("additionalProperties")
         """A schema, or whether further members are allowed; None where the schema does not say."""
         self.checks: Any = None
+        self.checker: Any = None
         self._children: dict[str, Node] = {}
         self._items: Node | None = None
         self._additional: Node | None = None
@@ -66,7 +68,7 @@ class Node:
 
     def member(self, name: str) -> Node | None:
         """Returns the schema of any member of an object: that of the property, or of further members."""
-        return self.child(name) or self.further
+        return self.child(name) if name in self.properties else self.further
 
     @property
     def further(self) -> Node | None:

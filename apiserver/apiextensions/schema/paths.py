@@ -15,12 +15,3 @@ def dotted(at: At) -> str:
         at, part = at
         text = f"[{part}]{text}" if isinstance(part, int) else f".{part}{text}"
     return text.removeprefix(".")
-
-
-def parts(at: At) -> tuple[str | int, ...]:
-    """Returns names and indices, from the object on."""
-    reverse = []
-    while at is not None:
-        at, part = at
-        reverse.append(part)
-    return tuple(reversed(reverse))

@@ -20,8 +20,12 @@ from apiserver.apiextensions.schema.same import same
 _KINDS: dict[type, str] = {
     dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number",
 }  # fmt: skip
+_CLASSES = {kind: cls for cls, kind in _KINDS.items()}
 _GO_FORMATS = {"integer": "int64", "number": "double"}
 _ABSENT = object()
+
+INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
+"""What `x-kubernetes-int-or-string` means, as definitions spell it out besides."""
 
 
 class Report(list[FieldError]):
@@ -72,6 +76,72 @@ def check(root: Node, obj: Any, old: Any = None, *, status: bool = False) -> lis
 
 
 def check_value(node: Node, value: Any, at: At, report: Report) -> None:
+    checker = node.checker
+    if checker is None:
+        checker = node.checker = _checker_of(node)
+    checker(value, at, report)
+
+
+def _checker_of(node: Node) -> Check:
+    """Returns a function for the usual values of the schema, which leaves those of other types to the general one."""
+    kind = node.types[0] if len(node.types) == 1 else ""
+    if kind == "object":
+        return _object_checker(node)
+    if kind == "array" and node.items is not None:
+        return _list_checker(node, node.items)
+    expected, own = _CLASSES.get(kind), _own_checks(node).get(kind, ())
+
+    def check_scalar(value: Any, at: At, report: Report) -> None:
+        if value.__class__ is not expected:
+            _check_any(node, value, at, report)
+        else:
+            for check_one in own:
+                check_one(value, at, report)
+
+    return check_scalar
+
+
+def _object_checker(node: Node) -> Check:
+    own = _own_checks(node).get("object", ())
+    named = node.properties
+    checkers: dict[str, Check] = {}
+
+    def check_object(value: Any, at: At, report: Report) -> None:
+        if value.__class__ is not dict:
+            _check_any(node, value, at, report)
+            return
+        for check_one in own:
+            check_one(value, at, report)
+        for name, member in value.items():
+            checker = checkers.get(name)
+            if checker is not None:
+                checker(member, (at, name), report)
+            elif name in named and (child := node.child(name)) is not None:
+                check_value(child, member, (at, name), report)
+                checkers[name] = child.checker
+            elif (further := node.further) is not None:
+                check_value(further, member, (at, name), report)
+
+    return check_object
+
+
+def _list_checker(node: Node, items: Node) -> Check:
+    own = _own_checks(node).get("array", ())
+
+    def check_list(value: Any, at: At, report: Report) -> None:
+        if value.__class__ is not list:
+            _check_any(node, value, at, report)
+            return
+        for index, item in enumerate(value):
+            check_value(items, item, (at, index), report)
+        for check_one in own:
+            check_one(value, at, report)
+
+    return check_list
+
+
+def _check_any(node: Node, value: Any, at: At, report: Report) -> None:
+    """Checks a value of whatever type."""
     _check_self(node, value, at, report)
     if type(value) is dict:
         for name, member in value.items():
@@ -86,18 +156,18 @@ def _check_self(node: Node, value: Any, at: At, report: Report) -> None:
     """Checks a value without its members."""
     kind = _KINDS.get(type(value), "null")
     types = node.types
-    if (
-        types
-        and kind not in types
-        and not (value is None and node.nullable)
-        and not _is_other_number(kind, value, types)
-    ):
+    is_null = value is None and node.nullable
+    if types and kind not in types and not is_null and not _is_other_number(kind, value, types):
         _report_type(node, kind, value, at, report)
-    checks = node.checks
-    if checks is None:
-        checks = node.checks = _checks_of(node.raw)
-    for check_one in checks.get(kind, ()):
+    for check_one in _own_checks(node).get(kind, ()):
         check_one(value, at, report)
+
+
+def _own_checks(node: Node) -> dict[str, tuple[Check, ...]]:
+    if node.checks is None:
+        node.checks = _checks_of(node.raw)
+    checks: dict[str, tuple[Check, ...]] = node.checks
+    return checks
 
 
 def _is_other_number(kind: str, value: Any, types: tuple[str, ...]) -> bool:
@@ -164,7 +234,7 @@ def _strings(raw: Mapping[str, Any]) -> tuple[Check, ...]:
     longest, shortest, pattern = raw.get("maxLength"), raw.get("minLength"), raw.get("pattern")
     if longest is None and shortest is None and not pattern:
         return ()
-    compiled = compile_pattern(pattern) if pattern else None
+    matches = compile_pattern(pattern) if pattern else None
 
     def check_string(value: str, at: At, report: Report) -> None:
         if longest is not None and len(value) > longest:
@@ -172,7 +242,7 @@ def _strings(raw: Mapping[str, Any]) -> tuple[Check, ...]:
             report.append(FieldError("FieldValueTooLong", report.field(at), text))
         elif shortest is not None and len(value) < shortest:
             report.invalid(at, value, f"should be at least {shortest} chars long")
-        elif compiled is not None and compiled.search(value) is None:
+        elif matches is not None and not matches(value):
             report.invalid(at, value, f"should match '{pattern}'")
 
     return (check_string,)
@@ -288,7 +358,7 @@ def _enumeration(allowed: list[Any]) -> Check:
 def _combinations(raw: Mapping[str, Any]) -> tuple[Check, ...]:
     checks: list[Check] = []
     for name, make in (("anyOf", _any_of), ("oneOf", _one_of), ("allOf", _all_of)):
-        if raw.get(name):
+        if raw.get(name) and not (raw.get("x-kubernetes-int-or-string") and raw[name] == INT_OR_STRING):
             checks.append(make([Node(item) for item in raw[name]]))
     if raw.get("not") is not None:
         checks.append(_not(Node(raw["not"])))

@@ -92,6 +92,9 @@ class MeasuredUse(Plugin):
             await asyncio.sleep(self._args.periodSeconds)
             await self.prepare()
 
+    def learn_from(self, other: MeasuredUse) -> None:
+        self._uses = other._uses
+
     async def measure(self) -> None:
         """Raises: StatusError, ConnectionError, TimeoutError for metrics.k8s.io."""
         rest = self.handle.rest

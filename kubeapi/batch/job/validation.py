@@ -5,12 +5,11 @@ Source: Kubernetes documentation, "Jobs".
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from apimachinery.errors import quote
 from apimachinery.model import to_dict
-from apimachinery.names import dns_label_errors, dns_subdomain_errors, qualified_name_errors
+from apimachinery.names import dns_label_errors, qualified_name_errors
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors, Path
 from kubeapi.batch.job.indexes import parse_indexes
@@ -47,7 +46,6 @@ _MOST_INDEXED_PODS = 100_000
 MANY_COMPLETIONS, MANY_PARALLEL = 100_000, 10_000
 """Beyond so many completions of an Indexed Job, no more than so many pods may run or indexes fail: the status would
 become too large."""
-_URL_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 
 
 def check_job(errors: Errors, job: Job) -> None:
@@ -89,7 +87,7 @@ def check_job_spec(errors: Errors, path: Path, spec: JobSpec) -> None:
     if spec.maxFailedIndexes is not None and spec.backoffLimitPerIndex is None:
         errors.required((*path, "backoffLimitPerIndex"), "when maxFailedIndexes is specified")
     if spec.managedBy is not None:
-        _check_manager(errors, (*path, "managedBy"), spec.managedBy)
+        errors.check_domain_path((*path, "managedBy"), spec.managedBy, _LONGEST_MANAGER)
     if spec.completionMode not in (None, NON_INDEXED, INDEXED):
         errors.not_supported((*path, "completionMode"), spec.completionMode, (NON_INDEXED, INDEXED))
     if spec.completionMode == INDEXED:
@@ -150,20 +148,6 @@ def generated_labels(job: Job) -> dict[str, str]:
         CONTROLLER_UID_LABEL: uid,
         JOB_NAME_LABEL: job.name,
     }
-
-
-def _check_manager(errors: Errors, path: Path, value: str) -> None:
-    host, slash, rest = value.partition("/")
-    if not value:
-        errors.required(path)
-    elif not (host and slash and rest):
-        errors.invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
-    else:
-        errors.check_messages(path, host, dns_subdomain_errors(host))
-        if not re.fullmatch(_URL_PATH, rest):
-            errors.invalid(path, rest, f"Invalid path (regex used for validation is '{_URL_PATH}')")
-    if len(value) > _LONGEST_MANAGER:
-        errors.too_long(path, _LONGEST_MANAGER)
 
 
 def _check_indexed(errors: Errors, path: Path, spec: JobSpec) -> None:

@@ -188,7 +188,9 @@ class Evictions:
     def _tell(self, item: _Eviction) -> None:
         if self._handle.recorder is not None:
             message = f"Preempted by pod {pod_id(item.preemptor)} on node {item.node}"
-            self._handle.recorder.event(item.victim, "Normal", "Preempted", message)
+            self._handle.recorder.event(
+                item.victim, "Normal", "Preempted", message, action="Preempting", related=item.preemptor
+            )
 
     def _failed(self, item: _Eviction, why: str) -> None:
         """Has those tried again that wait for the victim to go: it stays where it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -24,8 +25,8 @@ POD_IPS = ("10.244.1.2", "10.244.1.3")
 class Proxy:
     """The node, two pods on it (one namespace with two addresses), and kube-proxy."""
 
-    def __init__(self, api: ApiServer, folder: Path) -> None:
-        self.api = api
+    def __init__(self, api: ApiServer, folder: Path, mode: str) -> None:
+        self.api, self.mode = api, mode
         self.node, self.pod = Namespace(unique("kpp-node")), Namespace(unique("kpp-pod"))
         connect(self.node, self.pod, "veth1", "eth0")
         self.node.ip("addr", "add", "10.244.1.1/24", "dev", "veth1")
@@ -36,7 +37,7 @@ class Proxy:
         self.node.forward(api.port)
         flags = [
             "--hostname-override=n1", "--cluster-cidr=10.244.0.0/16", "--iptables-min-sync-period=100ms",
-            "--iptables-sync-period=1s",
+            "--iptables-sync-period=1s", f"--proxy-mode={mode}", "--nodeport-addresses=10.244.1.1/32",
         ]  # fmt: skip
         inside = ["nsenter", f"--net=/var/run/netns/{self.node.name}"]
         self.daemon = Daemon("kubeproxy", api.url, folder, *flags, inside=inside)
@@ -76,6 +77,8 @@ class Proxy:
 
     def endpoints(self, address: str) -> set[str]:
         """Where the rules for a ClusterIP lead."""
+        if self.mode == "nftables":
+            return self._nftables_endpoints(address)
         lines = self.node.command("iptables-save", "-t", "nat").splitlines()
         comments = {line.split('"')[1] for line in lines if f"-d {address}/32" in line and "KUBE-SERVICES" in line}
         names = {comment.removesuffix(" cluster IP") for comment in comments}
@@ -83,6 +86,17 @@ class Proxy:
             line.rsplit(" ", 1)[1].partition(":")[0] for line in lines
             if "--to-destination" in line and line.split('"')[1] in names
         }  # fmt: skip
+
+    def _nftables_endpoints(self, address: str) -> set[str]:
+        try:
+            rules = self.node.command("nft", "list", "table", "ip", "kube-proxy")
+        except subprocess.CalledProcessError:
+            return set()
+        chain = re.search(rf"{re.escape(address)} . tcp . 80 : goto (service\S+)", rules)
+        if chain is None:
+            return set()
+        body = rules.split(f"chain {chain[1]} {{")[1].split("\n\t}")[0]
+        return set(re.findall(r"__([0-9.]+)/", body))
 
     def close(self) -> None:
         if self.daemon.running:
@@ -98,9 +112,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         yield server
 
 
-@pytest.fixture
-def proxy(api: ApiServer, tmp_path: Path) -> Iterator[Proxy]:
-    made = Proxy(api, tmp_path)
+@pytest.fixture(params=["iptables", "nftables"])
+def proxy(request: pytest.FixtureRequest, api: ApiServer, tmp_path: Path) -> Iterator[Proxy]:
+    made = Proxy(api, tmp_path, request.param)
     yield made
     made.close()
 
@@ -132,7 +146,8 @@ def test_a_killed_proxy_leaves_routes_that_work_and_a_new_one_takes_them_over(pr
 def test_rules_that_someone_flushed_come_back(proxy: Proxy) -> None:
     address = proxy.serve("web", POD_IPS[0])
     eventually(lambda: proxy.endpoints(address))
-    proxy.node.command("iptables", "-t", "nat", "-F")
+    flush = ("iptables", "-t", "nat", "-F") if proxy.mode == "iptables" else ("nft", "flush", "ruleset")
+    proxy.node.command(*flush)
     eventually(lambda: proxy.answers(address) == proxy.pod.name)
 
 
@@ -152,7 +167,7 @@ def test_stopping_leaves_the_rules_and_cleanup_takes_them_away(proxy: Proxy) -> 
     assert proxy.daemon.stop() == 0
     assert proxy.answers(address) == proxy.pod.name
     proxy.cleanup()
-    assert "KUBE-" not in proxy.node.command("iptables-save")
+    assert "kube-" not in proxy.node.command("nft", "list", "ruleset").lower()
     proxy.cleanup()
 
 
@@ -165,7 +180,7 @@ def test_its_endpoints_tell_how_it_is(proxy: Proxy) -> None:
             return b""
 
     health = eventually(lambda: proxy.node.run(get, "http://127.0.0.1:10256/healthz"))
-    assert set(json.loads(health)) == {"lastUpdated", "currentTime"}
-    assert proxy.node.run(get, "http://127.0.0.1:10249/proxyMode") == b"iptables"
+    assert set(json.loads(health)) == {"lastUpdated", "currentTime", "nodeEligible"}
+    assert proxy.node.run(get, "http://127.0.0.1:10249/proxyMode") == proxy.mode.encode()
     metrics = eventually(lambda: proxy.node.run(get, "http://127.0.0.1:10249/metrics"))
     assert b"kubeproxy_sync_proxy_rules_duration_seconds" in metrics

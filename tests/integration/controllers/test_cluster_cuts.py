@@ -1,15 +1,25 @@
-"""Controllers of namespaces, Services, nodes, roles and certificates, killed at each of their writes in turn."""
+"""Controllers of all but workloads and volumes, killed at each of their writes in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
+import pytest
+
+from controller_manager.controllers.autoscaling.horizontalpodautoscaler import CONTROLLER as AUTOSCALER
 from controller_manager.controllers.bootstrap.bootstrapsigner import CONTROLLER as BOOTSTRAP_SIGNER
+from controller_manager.controllers.bootstrap.tokencleaner import CONTROLLER as TOKEN_CLEANER
+from controller_manager.controllers.certificates import cleaner as csr_cleaner
 from controller_manager.controllers.certificates.approving import CONTROLLER as APPROVING
+from controller_manager.controllers.certificates.cleaner import CONTROLLER as CSR_CLEANER
 from controller_manager.controllers.certificates.signing import CONTROLLER as SIGNING
+from controller_manager.controllers.cluster import legacytokencleaner
 from controller_manager.controllers.cluster.clusterroleaggregation import CONTROLLER as AGGREGATION
+from controller_manager.controllers.cluster.garbagecollector import CONTROLLER as GARBAGE_COLLECTOR
+from controller_manager.controllers.cluster.legacytokencleaner import CONTROLLER as LEGACY_TOKEN_CLEANER
 from controller_manager.controllers.cluster.namespace import CONTROLLER as NAMESPACE
 from controller_manager.controllers.cluster.resourcequota import CONTROLLER as QUOTA
 from controller_manager.controllers.cluster.rootcacert import CONTROLLER as ROOT_CA
@@ -18,18 +28,24 @@ from controller_manager.controllers.cluster.serviceaccounttoken import CONTROLLE
 from controller_manager.controllers.network.endpoints import CONTROLLER as ENDPOINTS
 from controller_manager.controllers.network.endpointslice import CONTROLLER as SLICES
 from controller_manager.controllers.network.endpointslicemirroring import CONTROLLER as MIRRORING
+from controller_manager.controllers.nodes import podgc
 from controller_manager.controllers.nodes.nodelifecycle import CONTROLLER as NODE_LIFECYCLE
+from controller_manager.controllers.nodes.podgc import CONTROLLER as POD_GC
 from controller_manager.controllers.nodes.tainteviction import CONTROLLER as TAINT_EVICTION
 from controller_manager.controllers.volumes.attachdetach import CONTROLLER as ATTACHING
+from controller_manager.controllers.volumes.vacprotection import CONTROLLER as CLASS_PROTECTION
 from controller_manager.controllers.workloads.disruption import CONTROLLER as DISRUPTION
+from controller_manager.controllers.workloads.ttlafterfinished import CONTROLLER as TTL
 from kubeclient.controller import ControllerSpec
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.cuts import Step, Story, play_every_cut
+from tests.kits.eventually import eventually
 from tests.kits.identity.certificates import write_certificates
-from tests.kits.manifests import container, pod
+from tests.kits.manifests import container, deployment, pod
 from tests.kits.requests import encoded_request
 
 Dict = dict[str, Any]
+ENDED = ("SuccessCriteriaMet", "Complete")
 Specs = Sequence[ControllerSpec[Any]]
 
 
@@ -267,3 +283,144 @@ async def test_an_attachment_survives_a_death_at_every_write(api: ApiServer, nam
         ]
 
     assert await play_every_cut(api, stories((ATTACHING,), steps)) >= 3
+
+
+async def test_pods_that_nobody_would_remove_survive_a_death_at_every_write(
+    api: ApiServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(podgc, "QUARANTINE_SECONDS", 0.05)
+    monkeypatch.setattr(podgc, "CHECK_SECONDS", 0.1)
+    user, pods = User(api), f"/api/v1/namespaces/{namespace}/pods"
+
+    def steps(number: int) -> list[Step]:
+        node = f"vouched-{number}"
+
+        def end_pods() -> None:
+            for name in ("first", "last"):
+                name = f"{name}-{number}"
+                user.create(pods, name, pod(name, container()))
+                user.patch(f"{pods}/{name}/status", {"status": {"phase": "Succeeded"}})
+
+        def vouch() -> None:
+            user.create("/api/v1/nodes", node)
+            user.run_pod(pods, node, "10.244.0.9")
+            user.delete(f"{pods}/w")  # which waits for the kubelet
+            user.patch(
+                f"/api/v1/nodes/{node}",
+                {"spec": {"taints": [{"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"}]}},
+            )
+
+        def is_gone() -> bool:
+            return not user.get(f"{pods}/w")
+
+        return [
+            Step(lambda: user.run_pod(pods, "gone", "10.244.0.9"), is_gone, "the pod of a lost node is removed"),
+            Step(vouch, is_gone, "so is one of a node that is out of service"),
+            Step(end_pods, lambda: len(user.items(pods)) == 1, "one ended pod is left"),
+        ]
+
+    flags = ("--terminated-pod-gc-threshold=1",)
+    assert await play_every_cut(api, stories((POD_GC,), steps, *flags)) >= 4
+
+
+async def test_what_is_past_its_time_survives_a_death_at_every_write(
+    api: ApiServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csr_cleaner, "PENDING_SECONDS", 0.0)
+    monkeypatch.setattr(legacytokencleaner, "DAY_SECONDS", 0.2)
+    user, core, system = User(api), f"/api/v1/namespaces/{namespace}", "/api/v1/namespaces/kube-system"
+    tracking = f"{system}/configmaps/kube-apiserver-legacy-service-account-token-tracking"
+    eventually(lambda: user.get(tracking), "the tracking of tokens")
+    user.patch(tracking, {"data": {"since": "2020-01-01"}})
+
+    def steps(number: int) -> list[Step]:
+        name, token = f"late-{number}", f"late{number:02d}"
+        secrets = (f"{system}/secrets/bootstrap-token-{token}", f"{core}/secrets/{name}")
+        request = f"/apis/certificates.k8s.io/v1/certificatesigningrequests/{name}"
+        job = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
+        attributes_class = f"/apis/storage.k8s.io/v1/volumeattributesclasses/{name}"
+
+        def make_secrets() -> None:
+            data = {"token-id": token, "token-secret": "0123456789abcdef", "expiration": "2020-01-01T00:00:00Z"}
+            body = {"type": "bootstrap.kubernetes.io/token", "stringData": data}
+            user.create(f"{system}/secrets", f"bootstrap-token-{token}", body)
+            user.create(f"{core}/serviceaccounts", name, {"secrets": [{"name": name}]})
+            about = {"kubernetes.io/service-account.name": name}
+            user.create(f"{core}/secrets", name, {"type": "kubernetes.io/service-account-token"}, annotations=about)
+
+        def make_others() -> None:
+            wanted = {
+                "request": encoded_request(f"system:node:{name}", ["system:nodes"]),
+                "signerName": "example.com/nobody",
+                "usages": ["client auth"],
+            }
+            user.create(request.rpartition("/")[0], name, {"spec": wanted})
+            template = {"spec": {"restartPolicy": "Never", "containers": [container()]}}
+            user.create(job.rpartition("/")[0], name, {"spec": {"template": template, "ttlSecondsAfterFinished": 0}})
+            times = {"startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:05:10Z"}
+            ended = [{"type": kind, "status": "True", "lastTransitionTime": times["completionTime"]} for kind in ENDED]
+            user.patch(f"{job}/status", {"status": {**times, "succeeded": 1, "conditions": ended}})
+            user.create(
+                attributes_class.rpartition("/")[0], name, {"driverName": "d.example.com", "parameters": {"iops": "9"}}
+            )
+            user.patch(attributes_class, {"metadata": {"finalizers": None}})
+
+        def others_are_gone() -> bool:
+            protected = user.get(attributes_class)["metadata"].get("finalizers")
+            return bool(protected) and not user.get(request) and not user.get(job)
+
+        return [
+            Step(make_secrets, lambda: not any(map(user.get, secrets)), "tokens that have expired, or go unused, go"),
+            Step(make_others, others_are_gone, "request and Job go, and the class is protected"),
+            Step(lambda: user.delete(attributes_class), lambda: not user.get(attributes_class), "so does the class"),
+        ]
+
+    specs = (TOKEN_CLEANER, LEGACY_TOKEN_CLEANER, CSR_CLEANER, TTL, CLASS_PROTECTION, GARBAGE_COLLECTOR)
+    flags = ("--legacy-service-account-token-clean-up-period=100ms",)
+    assert await play_every_cut(api, stories(specs, steps, *flags)) >= 8
+
+
+async def test_an_autoscaled_workload_survives_a_death_at_every_write(api: ApiServer, namespace: str) -> None:
+    user, apps = User(api), f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    autoscalers = f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
+    metric = {"metric": {"name": "depth"}, "target": {"type": "AverageValue", "averageValue": "10"}}
+
+    def story(number: int) -> Story:
+        name, depth = f"cut-{number}", 45
+
+        async def measured() -> bytes:
+            item = {"metricName": "depth", "timestamp": "2026-01-01T00:00:00Z", "value": str(depth)}
+            return orjson.dumps({"items": [item]})
+
+        def make() -> None:
+            user.create(apps, name, deployment(name, 1))
+            reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+            spec = {
+                "scaleTargetRef": reference,
+                "maxReplicas": 8,
+                "metrics": [{"type": "External", "external": metric}],
+                "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
+            }
+            user.create(autoscalers, name, {"spec": spec})
+
+        def empty() -> None:
+            nonlocal depth
+            depth = 12
+            user.patch(f"{autoscalers}/{name}", {"spec": {"maxReplicas": 7}})  # so that it is looked at before its time
+
+        def has(replicas: int) -> bool:
+            size = user.get(f"{apps}/{name}")["spec"]["replicas"]
+            assert 1 <= size <= 5
+            return bool(size == replicas == user.get(f"{autoscalers}/{name}")["status"].get("desiredReplicas"))
+
+        def detour(method: str, path: str) -> Awaitable[bytes] | None:
+            return measured() if path.partition("?")[0].endswith("/depth") else None
+
+        steps = [
+            Step(make, lambda: has(5), "five replicas for 45 messages"),
+            Step(empty, lambda: has(2), "two replicas for 12"),
+            Step(lambda: user.delete(f"{autoscalers}/{name}"), lambda: True, ""),
+        ]
+        return Story((AUTOSCALER,), steps, detour)
+
+    assert await play_every_cut(api, story) >= 3

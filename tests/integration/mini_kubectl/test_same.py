@@ -115,6 +115,45 @@ AUTOSCALER_STATUS = {
     ],
     "conditions": [{"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale", "message": "it is"}],
 }
+POLICY = {
+    "podSelector": {"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "k", "operator": "Exists"}]},
+    "policyTypes": ["Ingress", "Egress"],
+    "ingress": [
+        {
+            "from": [
+                {"podSelector": {"matchLabels": {"a": "b"}}, "namespaceSelector": {}},
+                {"namespaceSelector": {"matchLabels": {"c": "d"}}},
+                {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "10.2.0.0/16"]}},
+            ],
+            "ports": [{"port": 80}, {"port": "dns", "protocol": "UDP"}, {"port": 8000, "endPort": 8010}],
+        },
+        {},
+    ],
+}
+BACKEND = {"service": {"name": "web", "port": {"number": 80}}}
+INGRESS = {
+    "ingressClassName": "web",
+    "tls": [{"hosts": ["a.example", "b.example"], "secretName": "web"}, {"hosts": ["c.example"]}],
+    "defaultBackend": {"resource": {"apiGroup": "x.example", "kind": "Bucket", "name": "b"}},
+    "rules": [
+        {"host": "a.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": BACKEND}]}},
+        {"host": "b.example"},
+        {
+            "http": {
+                "paths": [
+                    {
+                        "path": "/long",
+                        "pathType": "Exact",
+                        "backend": {"service": {"name": "no", "port": {"name": "p"}}},
+                    },
+                    {"pathType": "ImplementationSpecific", "backend": BACKEND},
+                ]
+            }
+        },
+    ],
+}
+CLASS = {"controller": "x.example/c", "parameters": {"apiGroup": "x.example", "kind": "P", "name": "p"}}
+NETWORKING = "networking.k8s.io/v1"
 
 
 def labelled(kind: str, name: str, api_version: str = "v1", **fields: object) -> dict[str, object]:
@@ -150,6 +189,11 @@ def objects() -> list[dict[str, object]]:
         labelled("ResourceQuota", "a", spec={"hard": {"pods": "0"}}),
         labelled("LimitRange", "web", spec={"limits": LIMITS}),
         labelled("CronJob", "nightly", "batch/v1", spec=CRON_JOB),
+        labelled("NetworkPolicy", "web", NETWORKING, spec=POLICY),
+        labelled("NetworkPolicy", "isolated", NETWORKING, spec={"podSelector": {}}),
+        labelled("Ingress", "web", NETWORKING, spec=INGRESS),
+        labelled("Ingress", "plain", NETWORKING, spec={"defaultBackend": BACKEND}),
+        labelled("IngressClass", "web", NETWORKING, spec=CLASS),
         labelled("HorizontalPodAutoscaler", "web", "autoscaling/v2", spec=AUTOSCALER_SPEC),
     ]
 
@@ -200,6 +244,7 @@ def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
         "get csr",
         "get cronjobs -o wide",
         "get quota,limits",
+        "get netpol,ing,ingressclass",
         "get pods -A -l none=none",
         "get cm nope --ignore-not-found",
         "get pod lone nope -o name",
@@ -237,7 +282,7 @@ def test_templates(pair: Pair, template: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["pod lone", "deploy", "rs web", "svc", "cm web", "secret web", "node n1", "ns kube-system", "sa web",
              "ep web", "endpointslice", "lease", "csr web", "po -l none=none", "quota web", "quota", "limits", "cj",
-             "hpa web", f"ns {NAMESPACE}"],
+             "netpol", "ing", "ingressclass", "hpa web", f"ns {NAMESPACE}"],
 )  # fmt: skip
 def test_describe(pair: Pair, kind: str) -> None:
     pair.same(f"describe {kind}")

@@ -59,6 +59,7 @@ def test_a_preemptor_waits_for_its_victims_and_takes_their_place(
         assert "nominatedNodeName" not in cluster.get("high")["status"]
         events = eventually(lambda: [item for item in cluster.events("low-1") if item["reason"] == "Preempted"])
         assert [item["message"] for item in events] == [f"Preempted by pod {uid} on node n1"]
+        assert (events[0]["action"], events[0]["related"]["uid"]) == ("Preempting", uid)
         assert "nodeName" not in cluster.get("late")["spec"]
 
 

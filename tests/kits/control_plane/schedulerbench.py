@@ -21,16 +21,16 @@ NO_VICTIMS = "preemption: 0/1 nodes are available: 1 No preemption victims found
 
 
 class FakeRest:
-    """Notes what is written; `failures` are raised by the next bindings and deletions, `hold` holds bindings up."""
+    """Notes what is written; `failures` are raised by the next bindings and deletions, `hold…` hold writes up."""
 
     def __init__(self) -> None:
         self.bindings: list[tuple[str, str]] = []
         self.patches: list[tuple[str, dict[str, Any]]] = []
         self.deletions: list[str] = []
         self.failures: list[Exception] = []
-        self.hold, self.hold_deletions = asyncio.Event(), asyncio.Event()
-        self.hold.set()
-        self.hold_deletions.set()
+        self.hold, self.hold_deletions, self.hold_patches = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        for hold in (self.hold, self.hold_deletions, self.hold_patches):
+            hold.set()
         self.under_way = self.most_under_way = 0
 
     async def bind(self, namespace: str, pod_name: str, node_name: str, *, uid: str = "") -> None:
@@ -48,6 +48,7 @@ class FakeRest:
         self, model: type[Object], name: str, namespace: str, patch: dict[str, Any], **options: Any
     ) -> None:
         assert options["subresource"] == "status"
+        await self.hold_patches.wait()
         self.patches.append((f"{namespace}/{name}", patch))
 
     async def delete(self, model: type[Object], name: str, namespace: str, **options: Any) -> None:
@@ -62,7 +63,7 @@ class FakeRecorder:
     def __init__(self) -> None:
         self.events: list[tuple[str, str, str]] = []
 
-    def event(self, obj: Object, type: str, reason: str, message: str) -> None:
+    def event(self, obj: Object, type: str, reason: str, message: str, **_: object) -> None:
         self.events.append((obj.name, reason, message))
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from cluster_autoscaler.options import parse
 from cluster_autoscaler.simulation import Simulation
-from scheduler.configuration.load import parse_configuration
+from scheduler.configuration.load import DEFAULT_NAME, Configuration, Profile, parse_configuration
 from scheduler.configuration.model import API_VERSION, KIND
+from scheduler.framework import Cycle, Handle, Plugin, PluginSpec, collect_plugins
+from scheduler.state.shape import IntArray
+from scheduler.state.table import BoolArray, Rows
 from tests.kits.control_plane.autoscaler import node, pod, rules
+from tests.kits.tasks import background
 
 
 def document(**fields: Any) -> dict[str, Any]:
@@ -58,6 +65,45 @@ def test_extenders_are_not_asked_but_see_to_their_resources() -> None:
     item = pod("gpu", containers=containers)
     assert Simulation(rules(), [node()]).place(item) == ""
     assert Simulation(rules(parse_configuration(document(extenders=[extender]))), [node()]).place(item) == "n1"
+
+
+class Learned(Plugin):
+    """Lets pods on nodes that it was told of."""
+
+    def __init__(self, name: str, handle: Handle) -> None:
+        super().__init__(name, handle)
+        self.known: set[str] = set()
+
+    async def prepare(self) -> None:
+        self.known = set(self.table.rows)
+
+    async def run(self) -> None:
+        self.known = {"told later"}
+        await asyncio.Future()
+
+    def learn_from(self, other: Learned) -> None:
+        self.known = other.known
+
+    def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+        names = self.table.names
+        return np.array([names[row] in self.known for row in np.arange(len(names))[rows]], np.bool_)
+
+    def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
+        return {"node(s) were unknown": len(rows)}
+
+
+async def test_simulations_take_over_what_a_plugin_has_learned() -> None:
+    specs = [*collect_plugins(), PluginSpec("Learned", Learned)]
+    learned = rules(Configuration([Profile(DEFAULT_NAME, specs)]))
+    learned.node_changed(None, node("n1"))
+    assert Simulation(learned, [node("n1")]).place(pod()) == ""
+    await learned.prepare()
+    assert Simulation(learned, [node("n1"), node("planned")]).place(pod()) == "n1"
+    async with background() as tasks:
+        tasks.create_task(learned.run())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert Simulation(learned, [node("n1"), node("told later")]).place(pod()) == "told later"
 
 
 def test_plugins_that_cannot_work_are_refused_at_once() -> None:

@@ -9,19 +9,19 @@ import pytest
 from apimachinery.model import from_dict
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
-from kubeproxy.topology import Endpoint, ServicePort, service_ports
+from kubeproxy.topology import BALANCE_ANNOTATION, Balance, Endpoint, Place, ServicePort, service_ports
 
 NODE = "worker-1"
+PLACE = Place(NODE, "a")
 
 
 def service(**spec: Any) -> Service:
     ports = [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}]
     status = spec.pop("status", {})
-    labels = spec.pop("labels", {})
+    labels, annotations = spec.pop("labels", {}), spec.pop("annotations", {})
     body = {"clusterIP": "10.96.0.10", "ports": ports} | spec
-    return from_dict(
-        Service, {"metadata": {"name": "web", "namespace": "default", "labels": labels}, "spec": body, "status": status}
-    )
+    metadata = {"name": "web", "namespace": "default", "labels": labels, "annotations": annotations}
+    return from_dict(Service, {"metadata": metadata, "spec": body, "status": status})
 
 
 def endpoint(ip: str, node: str = NODE, **conditions: bool) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def endpoint_slice(*endpoints: dict[str, Any], ports: list[dict[str, Any]] | Non
 
 
 def only(service: Service, *slices: EndpointSlice) -> ServicePort:
-    (port,) = service_ports(service, slices, NODE)
+    (port,) = service_ports(service, slices, PLACE)
     return port
 
 
@@ -97,14 +97,13 @@ def test_no_slice_means_no_endpoints() -> None:
     [
         {"clusterIP": "None"},
         {"clusterIP": ""},
-        {"clusterIP": "fd00::1"},
         {"type": "ExternalName", "externalName": "example.com"},
         {"labels": {"service.kubernetes.io/service-proxy-name": "other"}},
     ],
-    ids=["headless", "unallocated", "ipv6", "external-name", "other-proxy"],
+    ids=["headless", "unallocated", "external-name", "other-proxy"],
 )
 def test_services_that_are_not_ours_are_left_alone(spec: dict[str, Any]) -> None:
-    assert service_ports(service(**spec), [endpoint_slice(endpoint("10.244.1.5"))], NODE) == ()
+    assert service_ports(service(**spec), [endpoint_slice(endpoint("10.244.1.5"))], PLACE) == ()
 
 
 def test_slice_ports_match_by_name_and_protocol() -> None:
@@ -115,7 +114,7 @@ def test_slice_ports_match_by_name_and_protocol() -> None:
         {"name": "dns", "port": 9, "protocol": "TCP"},
         {"name": "dns-tcp"},
     ]
-    udp, tcp = service_ports(dns, [endpoint_slice(endpoint("10.244.1.5"), ports=ports)], NODE)
+    udp, tcp = service_ports(dns, [endpoint_slice(endpoint("10.244.1.5"), ports=ports)], PLACE)
     assert (udp.protocol, udp.cluster_endpoints) == ("udp", (Endpoint("10.244.1.5", 5353, True),))
     assert (tcp.protocol, tcp.cluster_endpoints) == ("tcp", (Endpoint("10.244.1.5", 5354, True),))
 
@@ -196,3 +195,66 @@ def test_the_health_check_port_belongs_to_external_policy_local() -> None:
     spec = {"type": "LoadBalancer", "healthCheckNodePort": 31000}
     assert only(service(**spec, externalTrafficPolicy="Local")).health_check_node_port == 31000
     assert only(service(**spec)).health_check_node_port == 0
+
+
+def test_each_family_has_its_own_address_and_endpoints() -> None:
+    slices = [endpoint_slice(endpoint("10.244.1.5")), endpoint_slice(endpoint("fd00:1::5"), addressType="IPv6")]
+    ips_of_both = {"clusterIP": "fd00:96::a", "clusterIPs": ["fd00:96::a", "10.96.0.10"]}
+    both = service(**ips_of_both, externalIPs=["203.0.113.7", "fd00::7"])
+    four, six = service_ports(both, slices, PLACE)
+    assert (four.family, four.cluster_ip, ips(four.cluster_endpoints)) == (4, "10.96.0.10", ["10.244.1.5"])
+    assert (six.family, six.cluster_ip, ips(six.cluster_endpoints)) == (6, "fd00:96::a", ["fd00:1::5"])
+    assert (four.external_ips, six.external_ips) == (("203.0.113.7",), ("fd00::7",))
+    assert str(six.cluster_endpoints[0]) == "[fd00:1::5]:8080"
+
+
+def hinted(ip: str, *zones: str, nodes: tuple[str, ...] = (), **conditions: bool) -> dict[str, Any]:
+    hints = {"forZones": [{"name": zone} for zone in zones], "forNodes": [{"name": node} for node in nodes]}
+    return endpoint(ip, "worker-9", **conditions) | {"hints": hints}
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "wanted"),
+    [
+        ([hinted("10.0.0.1", "a"), hinted("10.0.0.2", "b")], ["10.0.0.1"]),
+        ([hinted("10.0.0.1", "a", "b"), hinted("10.0.0.2", "b")], ["10.0.0.1"]),
+        ([hinted("10.0.0.1", "b"), hinted("10.0.0.2", "c")], ["10.0.0.1", "10.0.0.2"]),
+        ([hinted("10.0.0.1", "a"), endpoint("10.0.0.2")], ["10.0.0.1", "10.0.0.2"]),
+        ([hinted("10.0.0.1", "a"), endpoint("10.0.0.2", ready=False)], ["10.0.0.1"]),
+        ([hinted("10.0.0.1", "a", nodes=(NODE,)), hinted("10.0.0.2", "a", nodes=("worker-2",))], ["10.0.0.1"]),
+        ([hinted("10.0.0.1", "a", nodes=("worker-3",)), hinted("10.0.0.2", "b", nodes=("worker-2",))], ["10.0.0.1"]),
+        ([hinted("10.0.0.1", "a", **DRAINING), hinted("10.0.0.2", "b", **DRAINING)], ["10.0.0.1", "10.0.0.2"]),
+    ],
+    ids=["zone", "zones", "other-zones", "without", "not-ready", "node", "zone-after-node", "draining"],
+)
+def test_hints_are_followed_where_all_have_them(endpoints: list[dict[str, Any]], wanted: list[str]) -> None:
+    assert ips(only(service(), endpoint_slice(*endpoints)).cluster_endpoints) == wanted
+
+
+def test_the_policy_local_knows_no_hints() -> None:
+    slices = endpoint_slice(hinted("10.0.0.1", "b") | {"nodeName": NODE}, hinted("10.0.0.2", "a"))
+    assert ips(only(service(internalTrafficPolicy="Local"), slices).internal_endpoints) == ["10.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "spec", "wanted"),
+    [
+        ("", {}, Balance.RANDOM),
+        ("fastest", {}, Balance.RANDOM),
+        ("round-robin", {}, Balance.ROUND_ROBIN),
+        ("least-connections", {}, Balance.LEAST_CONNECTIONS),
+        ("least-connections", {"sessionAffinity": "ClientIP"}, Balance.RANDOM),
+        ("least-connections", {"ports": [{"name": "http", "port": 80, "protocol": "UDP"}]}, Balance.RANDOM),
+    ],
+)
+def test_an_annotation_chooses_the_balance(annotation: str, spec: dict[str, Any], wanted: Balance) -> None:
+    assert only(service(annotations={BALANCE_ANNOTATION: annotation}, **spec)).balance is wanted
+
+
+def test_who_asks_the_health_check_port_hears_of_ready_endpoints_on_this_node() -> None:
+    slices = endpoint_slice(
+        endpoint("10.0.0.1"), endpoint("10.0.0.2", "worker-2"), endpoint("10.0.0.3", ready=False),
+        endpoint("10.0.0.4", **DRAINING),
+    )  # fmt: skip
+    spec = {"type": "LoadBalancer", "healthCheckNodePort": 31000, "externalTrafficPolicy": "Local"}
+    assert only(service(**spec), slices).ready_here == 1

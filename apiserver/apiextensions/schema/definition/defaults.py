@@ -10,6 +10,7 @@ from typing import Any
 from apimachinery.errors import FieldError
 from apimachinery.validation import Errors, Path, render
 from apiserver.apiextensions.schema import embedded, lists, shaping, values
+from apiserver.apiextensions.schema.branches import branch_of
 from apiserver.apiextensions.schema.node import Node
 from apiserver.apiextensions.schema.same import same
 
@@ -36,7 +37,11 @@ def _check_default(errors: Errors, node: Node, at: Path) -> None:
     if not same(pruned, node.default):
         errors.invalid(at, node.default, "must not have unknown fields")
     where = render(at)
-    found = embedded.check(node, node.default, itself=True) or values.check(node, node.default)
-    for error in found or lists.check(node, node.default):
+    identities, unique = branch_of(node.raw, embedded.asks), branch_of(node.raw, lists.asks)
+    found = embedded.check(identities, node.default) if identities is not None else []
+    found = found or values.check(node, node.default)
+    if not found and unique is not None:
+        found = lists.check(unique, node.default)
+    for error in found:
         inside = "" if error.field == "<nil>" else f".{error.field}"
         errors.append(replace(error, field=where + inside))

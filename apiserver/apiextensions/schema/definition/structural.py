@@ -12,11 +12,11 @@ from typing import Any, Literal
 from apimachinery.errors import FieldError
 from apimachinery.validation import Errors, Path, render
 from apiserver.apiextensions.schema.patterns import compile_pattern
+from apiserver.apiextensions.schema.values import INT_OR_STRING
 
 Schema = Mapping[str, Any]
 Level = Literal["root", "item", "field"]
 
-_INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 _NO_TYPE: dict[Level, str] = {
     "root": "must not be empty at the root",
     "item": "must not be empty for specified array items",
@@ -140,7 +140,7 @@ def _check_identity(errors: Errors, schema: Schema, level: Level, at: Path) -> N
 def _check_validations(errors: Errors, schema: Schema, at: Path, *, is_int_or_string: bool = False) -> None:
     """Checks the combinations of a schema. `is_int_or_string` allows them to list those two types."""
     any_of, all_of = schema.get("anyOf") or [], schema.get("allOf") or []
-    if not (is_int_or_string and any_of == _INT_OR_STRING):
+    if not (is_int_or_string and any_of == INT_OR_STRING):
         for index, inner in enumerate(any_of):
             _check_nested(errors, inner, (*at, "anyOf", index))
     for index, inner in enumerate(all_of):

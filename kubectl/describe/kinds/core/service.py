@@ -32,25 +32,25 @@ def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     writer.present(spec, _ADDRESSES)
     if ingress := (status.get("loadBalancer") or {}).get("ingress"):
         writer.field("LoadBalancer Ingress", ", ".join(str(at.get("ip") or at.get("hostname")) for at in ingress))
-    slices = _slices(context, obj)
+    slices = slices_of(context, obj)
     for port in spec.get("ports") or ():
         name, protocol = port.get("name") or "<unset>", port.get("protocol", "TCP")
         writer.field("Port", f"{name}\t{port['port']}/{protocol}")
         writer.field("TargetPort", f"{port.get('targetPort', port['port'])}/{protocol}")
         if port.get("nodePort"):
             writer.field("NodePort", f"{name}\t{port['nodePort']}/{protocol}")
-        writer.field("Endpoints", _endpoints(slices, port.get("name") or ""))
+        writer.field("Endpoints", endpoints_of(slices, port.get("name") or ""))
     writer.field("Session Affinity", spec.get("sessionAffinity", ""))
     writer.present(spec, _POLICIES)
 
 
-def _slices(context: CommandContext, service: Dict) -> list[Dict]:
+def slices_of(context: CommandContext, service: Dict) -> list[Dict]:
     meta = service["metadata"]
     path = context.discovery.by_kind("discovery.k8s.io/v1", "EndpointSlice").path(meta["namespace"])
     return list(context.api.list(path, {"labelSelector": f"kubernetes.io/service-name={meta['name']}"})["items"])
 
 
-def _endpoints(slices: list[Dict], port_name: str) -> str | None:
+def endpoints_of(slices: list[Dict], port_name: str) -> str | None:
     """The ready addresses of a port; None for a Service without EndpointSlices."""
     if not slices:
         return None

@@ -11,6 +11,7 @@ from apiserver.managedfields import manager, tracking
 from apiserver.managedfields.manager import Writer
 from apiserver.request.query import WriteOptions
 from kubeapi.core.pod.resource import RESOURCE as PODS
+from kubeapi.networking.networkpolicy import RESOURCE as POLICIES
 from kubeapi.scheduling.priorityclass import RESOURCE as PRIORITY_CLASSES
 
 TIMES = [f"2026-01-31T10:00:0{second}Z" for second in range(9)]
@@ -119,6 +120,16 @@ def test_a_zero_of_a_new_object_has_another_owner_than_a_value():
     ]
     assert b"f:value" not in owners[0]
     assert b"f:value" in owners[1]
+
+
+def test_an_empty_atomic_struct_of_a_new_object_has_another_owner_than_a_full_one():
+    options = WriteOptions(field_manager="m")
+    owners = [
+        tracking.created(make({"spec": {"podSelector": selector}}, POLICIES), None, POLICIES, options, TIMES[0])
+        for selector in ({"matchLabels": {"a": "b"}}, {})
+    ]
+    assert b"f:podSelector" in owners[0]
+    assert b"f:podSelector" not in owners[1]
 
 
 def test_entries_with_times_of_other_forms_are_computed():

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from apimachinery.errors import Conflict
 from scheduler.framework import Cycle, Plugin, PluginSpec, Rejected, Wait, collect_plugins
 from tests.fakes.clock import FakeClock
 from tests.kits.control_plane.scheduler import node, pod
@@ -23,16 +24,52 @@ class Gang(Plugin):
 
 
 SECONDS = {"gang": 60.0}
+EXPECTED = {"nominatedNodeName": "n1"}
+
+
+class Volumes(Plugin):
+    """Has something to do before pods are bound."""
+
+    def is_slow(self, cycle: Cycle) -> bool:
+        return True
+
+    async def pre_bind(self, cycle: Cycle, node: str) -> Rejected | None:
+        return None
 
 
 async def test_pods_wait_at_permit_until_they_are_allowed(started: Started) -> None:
     bench = started(specs=[*collect_plugins(), PluginSpec("Gang", Gang)])
     bench.put(node("n1"))
     bench.put(pod("first", cpu="1"))
-    await bench.until(lambda: len(bench.scheduler.cache) == 1)
+    await bench.until(lambda: bench.rest.patches)
+    assert [(key, patch["status"]) for key, patch in bench.rest.patches] == [("default/first", EXPECTED)]
     assert not bench.rest.bindings
     bench.put(pod("second", cpu="1"))
     await bench.until(lambda: len(bench.rest.bindings) == 2)
+    assert len(bench.rest.patches) == 1  # the second did not wait
+
+
+async def test_where_a_pod_is_expected_is_written_before_it_is_bound(started: Started) -> None:
+    bench = started(specs=[*collect_plugins(), PluginSpec("Volumes", Volumes)])
+    bench.rest.hold_patches.clear()
+    bench.put(node("n1"))
+    bench.put(pod("web", cpu="1"))
+    await bench.until(lambda: len(bench.scheduler.cache) == 1)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not bench.rest.bindings
+    bench.rest.hold_patches.set()
+    await bench.until(lambda: bench.rest.bindings)
+    assert [patch["status"] for _, patch in bench.rest.patches] == [EXPECTED]
+
+
+async def test_a_pod_that_could_not_be_bound_is_expected_nowhere(started: Started) -> None:
+    bench = started(specs=[*collect_plugins(), PluginSpec("Volumes", Volumes)])
+    bench.rest.failures.append(Conflict("changed"))
+    bench.put(node("n1"))
+    bench.put(pod("web", cpu="1"))
+    await bench.until(lambda: len(bench.rest.patches) == 2)
+    assert bench.rest.patches[1][1]["status"]["nominatedNodeName"] is None
 
 
 async def test_a_wait_at_permit_ends_with_its_time(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:

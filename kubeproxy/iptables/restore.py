@@ -1,19 +1,20 @@
 """PURE: writes the `iptables-restore --noflush` text that leads from the chains as they are to the desired ones.
 
-A declared user chain (`:CHAIN - [0:0]`) is flushed by the restore and then filled; chains that are right already are
-left out, which keeps a sync cheap where thousands of services don't change. Chains of services that are gone are
-flushed and deleted in the same transaction. Built-in chains only get the jumps that are missing.
+A declared user chain (`:CHAIN - [0:0]`) is flushed by the restore and then filled. In chains that Services share,
+single rules are inserted and deleted. Chains of services that are gone are flushed and deleted in the same transaction.
+Built-in chains only get the jumps that are missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from kubeproxy.rules import (
+from kubeproxy.iptables.rules import (
     EXTERNAL_SERVICES,
     FILTER_CHAINS,
     FORWARD,
+    LAST,
     LB_FIREWALL,
     LOCALNET_FIREWALL,
     NAT_CHAINS,
@@ -21,9 +22,9 @@ from kubeproxy.rules import (
     POSTROUTING,
     SERVICE_CHAIN_PREFIXES,
     SERVICES,
-    ChainKey,
-    Chains,
+    SHARED,
 )
+from kubeproxy.ledger import Delta, Key, Ledger
 
 TABLES = ("nat", "filter")
 
@@ -67,7 +68,7 @@ ALL_JUMPS = frozenset((jump.table, jump.chain, jump.target) for jump in JUMPS)
 class Installed:
     """Our part of what is in the kernel, from `iptables-save`."""
 
-    chains: Mapping[ChainKey, int] = field(default_factory=dict)
+    chains: Mapping[Key, int] = field(default_factory=dict)
     """The number of rules in each chain."""
     jumps: frozenset[tuple[str, str, str]] = frozenset()
     """(table, built-in chain, target)."""
@@ -76,25 +77,38 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
-    """Our knowledge of the kernel's state: the rules of each chain, or None where we did not write them."""
+class Writes:
+    """What one run of `iptables-restore` shall do."""
 
-    chains: Mapping[ChainKey, tuple[str, ...] | None] = field(default_factory=dict)
-    jumps: frozenset[tuple[str, str, str]] = frozenset()
+    delta: Delta
+    missing_jumps: tuple[Jump, ...] = ()
 
 
-def checked(current: Current, installed: Installed) -> Current:
-    """Returns what still holds of `current`: chains that others emptied, filled or deleted count as unknown."""
-    chains: dict[ChainKey, tuple[str, ...] | None] = {}
-    for key, count in installed.chains.items():
-        rules = current.chains.get(key)
-        chains[key] = rules if rules is not None and len(rules) == count else None
-    return Current(chains, installed.jumps)
+def repair(ledger: Ledger, installed: Installed, *, trusted: bool) -> Writes:
+    """Returns what makes the kernel's rules those of the ledger.
+
+    `trusted`: the kernel had them once, so a chain of as many rules as it should have is right. Chains that others
+    emptied, filled or deleted are written anew, with every entry.
+    """
+    delta = Delta()
+    wanted = {key: tuple(sorted(entries, key=lambda rule: entries[rule] == LAST)) for key, entries in _shared(ledger)}
+    wanted |= ledger.chains
+    for key, rules in wanted.items():
+        if not trusted or installed.chains.get(key) != len(rules):
+            delta.chains[key] = rules
+    delta.gone = [key for key in installed.chains if key not in wanted]
+    missing = (jump for jump in JUMPS if (jump.table, jump.chain, jump.target) not in installed.jumps)
+    return Writes(delta, tuple(missing))
+
+
+def _shared(ledger: Ledger) -> Iterator[tuple[Key, Mapping[str, str]]]:
+    for key in SHARED:
+        yield key, ledger.entries.get(key, {})
 
 
 def parse_save(text: str) -> Installed:
     """Reads `iptables-save` output; foreign chains and rules are skipped."""
-    chains: dict[ChainKey, int] = {}
+    chains: dict[Key, int] = {}
     jumps: set[tuple[str, str, str]] = set()
     rules: list[tuple[str, str]] = []
     table = ""
@@ -124,28 +138,33 @@ def _is_ours(table: str, chain: str) -> bool:
     return table == "filter" and chain in FILTER_CHAINS
 
 
-def restore_text(desired: Chains, current: Current) -> str:
+def restore_text(writes: Writes) -> str:
     """Returns the input for one run of `iptables-restore --noflush`, a transaction a table; "" when nothing changes."""
-    return "".join(_table_text(table, desired, current) for table in TABLES)
+    return "".join(_table_text(table, writes) for table in TABLES)
 
 
-def _table_text(table: str, desired: Chains, current: Current) -> str:
-    changed = {
-        chain: rules for (owner, chain), rules in desired.items()
-        if owner == table and current.chains.get((owner, chain)) != rules
-    }  # fmt: skip
-    stale = sorted(chain for owner, chain in current.chains if owner == table and (owner, chain) not in desired)
-    missing = [
-        jump for jump in JUMPS if jump.table == table and (table, jump.chain, jump.target) not in current.jumps
-    ]  # fmt: skip
-    if not (changed or stale or missing):
-        return ""
-    lines = [f"*{table}", *(f":{chain} - [0:0]" for chain in (*changed, *stale))]
+def _table_text(table: str, writes: Writes) -> str:
+    delta = writes.delta
+    filled = {chain: rules for (owner, chain), rules in delta.chains.items() if owner == table}
+    gone = sorted(chain for owner, chain in delta.gone if owner == table)
     # Inserted at the head one after the other, so the last of the list is inserted first.
-    lines += [f"-I {jump.chain} 1 {jump.arguments} -j {jump.target}" for jump in reversed(missing)]
-    lines += [f"-A {chain} {rule}" for chain, rules in changed.items() for rule in rules]
-    lines += [f"-X {chain}" for chain in stale]
-    return "\n".join([*lines, "COMMIT"]) + "\n"
+    lines = [
+        f"-I {jump.chain} 1 {jump.arguments} -j {jump.target}"
+        for jump in reversed(writes.missing_jumps) if jump.table == table
+    ]  # fmt: skip
+    lines += [
+        f"-D {chain} {rule}"
+        for (owner, chain), rules in delta.removed.items() if owner == table for rule in rules
+    ]  # fmt: skip
+    lines += [
+        f"-A {chain} {rule}" if side == LAST else f"-I {chain} 1 {rule}"
+        for (owner, chain), rules in delta.added.items() if owner == table for rule, side in rules.items()
+    ]  # fmt: skip
+    lines += [f"-A {chain} {rule}" for chain, rules in filled.items() for rule in rules]
+    lines += [f"-X {chain}" for chain in gone]
+    if not (lines or filled):
+        return ""
+    return "\n".join([f"*{table}", *(f":{chain} - [0:0]" for chain in (*filled, *gone)), *lines, "COMMIT"]) + "\n"
 
 
 def cleanup_text(installed: Installed) -> str:

@@ -3,44 +3,68 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
-from kubeproxy.restore import (
+from kubeproxy.iptables.restore import (
     ALL_JUMPS,
     JUMPS,
-    Current,
     Installed,
-    checked,
+    Writes,
     cleanup_text,
     parse_save,
+    repair,
     restore_text,
 )
-from kubeproxy.rules import FILTER_CHAINS, NAT_CHAINS, Chains, Settings, chain_name, desired_chains
-from kubeproxy.topology import Endpoint, ServicePort
+from kubeproxy.iptables.rules import FILTER_CHAINS, NAT_CHAINS, SHARED, base_fragment, chain_name, service_fragment
+from kubeproxy.ledger import BASE, Key, Ledger
+from kubeproxy.settings import LocalTraffic, Settings
+from kubeproxy.topology import Balance, Endpoint, ServicePort
 
-SETTINGS = Settings(cluster_cidr="10.244.0.0/16")
-EMPTY = Current(jumps=ALL_JUMPS)
+SETTINGS = Settings(local=LocalTraffic("10.244.0.0/16"))
+BARE = Installed(jumps=ALL_JUMPS)
 ONE, TWO, THREE = (Endpoint(f"10.244.1.{n}", 8080, True) for n in (5, 6, 7))
 PORT = ServicePort("default", "web", "http", "tcp", "10.96.0.10", 80, cluster_endpoints=(ONE,), has_endpoints=True)
+OTHER = replace(PORT, service="api", cluster_ip="10.96.0.11")
 
 
-def wanted(*ports: ServicePort, settings: Settings = SETTINGS) -> Chains:
-    return desired_chains(ports, settings)
+def fragments(ports: Sequence[ServicePort], settings: Settings = SETTINGS):  # type: ignore[no-untyped-def]
+    services = dict.fromkeys(port.service for port in ports)
+    return {name: service_fragment([port for port in ports if port.service == name], settings) for name in services}
 
 
-def text(*ports: ServicePort, settings: Settings = SETTINGS, current: Current = EMPTY) -> str:
-    return restore_text(desired_chains(ports, settings), current)
+def ledger(*ports: ServicePort, settings: Settings = SETTINGS, node_ports_on: tuple[str, ...] | None = None) -> Ledger:
+    made = Ledger()
+    made.change({BASE: base_fragment(settings, node_ports_on)} | fragments(ports, settings))
+    return made
 
 
-def tables(*ports: ServicePort, settings: Settings = SETTINGS, current: Current = EMPTY) -> dict[str, list[str]]:
+def tables_of(text: str) -> dict[str, list[str]]:
     """Table -> its lines."""
     found: dict[str, list[str]] = {}
-    for line in text(*ports, settings=settings, current=current).splitlines():
+    for line in text.splitlines():
         if line.startswith("*"):
             lines = found.setdefault(line[1:], [])
         else:
             lines.append(line)
     return found
+
+
+def tables(*ports: ServicePort, settings: Settings = SETTINGS, installed: Installed = BARE) -> dict[str, list[str]]:
+    return tables_of(restore_text(repair(ledger(*ports, settings=settings), installed, trusted=False)))
+
+
+def change(old: Sequence[ServicePort], *new: ServicePort) -> dict[str, list[str]]:
+    """What is written when these ports, all of the Services there are, take the place of those."""
+    held = ledger(*old)
+    gone = {port.service: service_fragment([], SETTINGS) for port in old}
+    return tables_of(restore_text(Writes(held.change(gone | fragments(new)))))
+
+
+def counts(held: Ledger) -> dict[Key, int]:
+    """How many rules each chain has when all are written."""
+    shared = {key: len(held.entries.get(key, ())) for key in SHARED}
+    return shared | {key: len(chain_rules) for key, chain_rules in held.chains.items()}
 
 
 def rules(lines: list[str], chain: str) -> list[str]:
@@ -70,49 +94,46 @@ def test_chain_names_are_those_of_upstream() -> None:
     assert len(chain_name("KUBE-SVC-", kubernetes)) <= 28
 
 
-def test_the_whole_text_for_one_service() -> None:
-    assert (
-        text(PORT)
-        == f"""\
-*nat
-:KUBE-SERVICES - [0:0]
-:KUBE-NODEPORTS - [0:0]
-:KUBE-POSTROUTING - [0:0]
-:KUBE-MARK-MASQ - [0:0]
-:{SVC} - [0:0]
-:{sep(ONE)} - [0:0]
--A KUBE-SERVICES -m comment --comment "default/web:http cluster IP" {TO_PORTAL} -j {SVC}
--A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain" \
-! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
--A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
--A KUBE-POSTROUTING -j MARK --xor-mark 0x4000
--A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully
--A KUBE-MARK-MASQ -j MARK --or-mark 0x4000
--A {SVC} -m comment --comment "default/web:http cluster IP" ! -s 10.244.0.0/16 {TO_PORTAL} -j KUBE-MARK-MASQ
--A {SVC} -m comment --comment "default/web:http -> 10.244.1.5:8080" -j {sep(ONE)}
--A {sep(ONE)} -m comment --comment "default/web:http" -s 10.244.1.5/32 -j KUBE-MARK-MASQ
--A {sep(ONE)} -m comment --comment "default/web:http" -m tcp -p tcp -j DNAT --to-destination 10.244.1.5:8080
-COMMIT
-*filter
-:KUBE-SERVICES - [0:0]
-:KUBE-EXTERNAL-SERVICES - [0:0]
-:KUBE-NODEPORTS - [0:0]
-:KUBE-FORWARD - [0:0]
-:KUBE-PROXY-FIREWALL - [0:0]
-:KUBE-FIREWALL - [0:0]
--A KUBE-SERVICES -m comment --comment "default/web does not serve this port" -d 10.96.0.10/32 -j REJECT
--A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
--A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark 0x4000/0x4000 -j ACCEPT
--A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" \
--m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-COMMIT
-"""
-    )
+def test_the_whole_of_one_service() -> None:
+    found = tables(PORT)
+    assert found["nat"][-1] == found["filter"][-1] == "COMMIT"
+    nat, own = found["nat"], sep(ONE)
+    assert {line.split()[0] for line in nat if line.startswith(":")} == {
+        ":KUBE-SERVICES", ":KUBE-NODEPORTS", ":KUBE-POSTROUTING", ":KUBE-MARK-MASQ", f":{SVC}", f":{own}",
+    }  # fmt: skip
+    assert [line for line in nat if line.startswith("-A KUBE-SERVICES")] == [
+        f'-A KUBE-SERVICES -m comment --comment "default/web:http cluster IP" {TO_PORTAL} -j {SVC}',
+        '-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this '
+        'chain" ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS',
+    ]
+    assert rules(nat, SVC) == [f"! -s 10.244.0.0/16 {TO_PORTAL} -j KUBE-MARK-MASQ", f"-j {own}"]
+    assert rules(nat, own) == [
+        "-s 10.244.1.5/32 -j KUBE-MARK-MASQ", "-m tcp -p tcp -j DNAT --to-destination 10.244.1.5:8080",
+    ]  # fmt: skip
+    assert rules(nat, "KUBE-POSTROUTING") == [
+        "-m mark ! --mark 0x4000/0x4000 -j RETURN", "-j MARK --xor-mark 0x4000", "-j MASQUERADE --random-fully",
+    ]  # fmt: skip
+    assert rules(nat, "KUBE-MARK-MASQ") == ["-j MARK --or-mark 0x4000"]
+    assert rules(found["filter"], "KUBE-SERVICES") == [REJECTION]
+    assert rules(found["filter"], "KUBE-FORWARD") == [
+        "-m conntrack --ctstate INVALID -j DROP",
+        "-m mark --mark 0x4000/0x4000 -j ACCEPT",
+        "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+    ]
 
 
-def test_the_rules_do_not_depend_on_the_order_of_the_ports() -> None:
-    other = replace(PORT, service="api", cluster_ip="10.96.0.11")
-    assert wanted(PORT, other) == wanted(other, PORT)
+def test_ipv6_has_its_own_spelling() -> None:
+    end = Endpoint("fd00:1::5", 8080)
+    port = replace(PORT, cluster_ip="fd00:96::a", cluster_endpoints=(end,))
+    settings = Settings(family=6, local=LocalTraffic("fd00:1::/64"))
+    nat = tables(port, settings=settings)["nat"]
+    assert rules(nat, "KUBE-SERVICES") == [
+        f"-m tcp -p tcp -d fd00:96::a/128 --dport 80 -j {SVC}",
+        "! -d ::1/128 -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
+    ]
+    assert rules(nat, sep(end)) == [
+        "-s fd00:1::5/128 -j KUBE-MARK-MASQ", "-m tcp -p tcp -j DNAT --to-destination [fd00:1::5]:8080",
+    ]  # fmt: skip
 
 
 def test_endpoints_get_equal_weight() -> None:
@@ -147,10 +168,10 @@ def test_no_local_endpoint_under_policy_local_is_dropped() -> None:
 
 
 def test_what_nothing_serves_on_a_cluster_ip_is_rejected_after_everything_else() -> None:
-    other = replace(PORT, service="api", cluster_ip="10.96.0.11", cluster_endpoints=(), has_endpoints=False)
+    other = replace(OTHER, cluster_endpoints=(), has_endpoints=False)
     found = tables(PORT, replace(PORT, name="dns", protocol="udp", port=53), other)["filter"]
     assert rules(found, "KUBE-SERVICES") == [
-        "-m tcp -p tcp -d 10.96.0.11/32 --dport 80 -j REJECT", "-d 10.96.0.11/32 -j REJECT", REJECTION,
+        "-m tcp -p tcp -d 10.96.0.11/32 --dport 80 -j REJECT", REJECTION, "-d 10.96.0.11/32 -j REJECT",
     ]  # fmt: skip
 
 
@@ -243,8 +264,41 @@ def test_protocols_of_one_port_number_are_told_apart() -> None:
     assert chain_name("KUBE-SVC-", udp) != SVC
 
 
+def test_traffic_of_pods_is_told_by_interface_where_asked_to() -> None:
+    local = replace(PORT, node_port=30080, external_local=True, local_endpoints=(ONE,))
+    for interface, match in (("cbr0", "-i cbr0"), ("veth*", "-i veth+")):
+        nat = tables(local, settings=Settings(local=LocalTraffic(interface=interface)))["nat"]
+        assert rules(nat, SVC)[0] == f"! {match} {TO_PORTAL} -j KUBE-MARK-MASQ"
+        assert rules(nat, EXT)[0] == f"{match} -j {SVC}"
+
+
+def test_node_ports_answer_on_the_given_addresses_alone() -> None:
+    held = ledger(PORT, node_ports_on=("172.18.0.2", "172.18.0.3"))
+    nat = tables_of(restore_text(repair(held, BARE, trusted=False)))["nat"]
+    assert rules(nat, "KUBE-SERVICES")[1:] == [
+        "-d 172.18.0.2/32 -j KUBE-NODEPORTS", "-d 172.18.0.3/32 -j KUBE-NODEPORTS",
+    ]  # fmt: skip
+
+
+def test_round_robin_counts() -> None:
+    nat = tables(replace(PORT, cluster_endpoints=(ONE, TWO, THREE), balance=Balance.ROUND_ROBIN))["nat"]
+    assert rules(nat, SVC)[1:] == [
+        f"-m statistic --mode nth --every 3 --packet 0 -j {sep(ONE)}",
+        f"-m statistic --mode nth --every 2 --packet 0 -j {sep(TWO)}",
+        f"-j {sep(THREE)}",
+    ]
+
+
+def test_least_connections_is_left_to_the_nodes_own_proxy() -> None:
+    port = replace(PORT, cluster_endpoints=(ONE, TWO), balance=Balance.LEAST_CONNECTIONS)
+    nat = tables(port, settings=replace(SETTINGS, relay_port=4000))["nat"]
+    assert rules(nat, SVC)[1:] == ["-m tcp -p tcp -j REDIRECT --to-ports 4000"]
+    assert not any(sep(ONE) in line for line in nat)
+    assert rules(tables(port)["nat"], SVC)[-1] == f"-j {sep(TWO)}", "without a relay, at random"
+
+
 def test_missing_jumps_are_inserted_and_present_ones_left() -> None:
-    fresh = tables(PORT, current=Current())
+    fresh = tables(PORT, installed=Installed())
     inserted = [line for lines in fresh.values() for line in lines if line.startswith("-I ")]
     assert len(inserted) == len(JUMPS)
     assert '-I PREROUTING 1 -m comment --comment "kubernetes service portals" -j KUBE-SERVICES' in inserted
@@ -252,45 +306,56 @@ def test_missing_jumps_are_inserted_and_present_ones_left() -> None:
 
 
 def test_stale_chains_are_flushed_and_deleted_after_the_rules_that_used_them() -> None:
-    current = Current({("nat", "KUBE-SVC-GONE"): None, ("nat", SVC): None}, ALL_JUMPS)
-    nat = tables(PORT, current=current)["nat"]
+    nat = tables(PORT, installed=Installed({("nat", "KUBE-SVC-GONE"): 3, ("nat", SVC): 1}, ALL_JUMPS))["nat"]
     assert ":KUBE-SVC-GONE - [0:0]" in nat
     assert nat[-2:] == ["-X KUBE-SVC-GONE", "COMMIT"]
-    assert not any("KUBE-SVC-GONE" in line for line in tables(PORT, current=current)["filter"])
 
 
-def test_what_is_right_already_is_left_out() -> None:
-    current = Current(wanted(PORT), ALL_JUMPS)
-    assert text(PORT, current=current) == ""
-    other = replace(PORT, service="api", cluster_ip="10.96.0.11")
-    changed = tables(PORT, other, current=current)
-    assert rules(changed["filter"], "KUBE-SERVICES")[1:] == [REJECTION], "its last rules are one for each address"
-    assert not any(line.startswith((f":{SVC} ", f"-A {SVC} ")) for line in changed["nat"])
-    assert len([line for line in changed["nat"] if line.startswith(":")]) == 3  # KUBE-SERVICES, and its own two
+def test_a_new_service_is_inserted_beside_the_others() -> None:
+    assert change([PORT], PORT) == {}
+    found = change([PORT], PORT, OTHER)
+    assert [line for line in found["filter"] if not line.startswith("COMMIT")] == [
+        '-A KUBE-SERVICES -m comment --comment "default/api does not serve this port" -d 10.96.0.11/32 -j REJECT'
+    ]
+    shared = [line for line in found["nat"] if "KUBE-SERVICES" in line]
+    chain = chain_name("KUBE-SVC-", OTHER)
+    assert shared == [
+        '-I KUBE-SERVICES 1 -m comment --comment "default/api:http cluster IP" '
+        f"-m tcp -p tcp -d 10.96.0.11/32 --dport 80 -j {chain}"
+    ]
+    assert not any(line.startswith((f":{SVC} ", f"-A {SVC} ")) for line in found["nat"])
+
+
+def test_a_removed_service_takes_its_rules_and_chains_with_it() -> None:
+    nat = change([PORT, OTHER], PORT)["nat"]
+    chain = chain_name("KUBE-SVC-", OTHER)
+    assert any(line.startswith("-D KUBE-SERVICES ") and line.endswith(f"-j {chain}") for line in nat)
+    assert nat[-3:] == [*sorted([f"-X {chain}", f"-X {sep(ONE, OTHER)}"]), "COMMIT"]
 
 
 def test_a_changed_endpoint_touches_its_services_chains_alone() -> None:
-    current = Current(wanted(PORT), ALL_JUMPS)
-    nat = tables(replace(PORT, cluster_endpoints=(TWO,)), current=current)["nat"]
-    declared = {line.split()[0][1:] for line in nat if line.startswith(":")}
+    found = change([PORT, OTHER], replace(PORT, cluster_endpoints=(TWO,)), OTHER)
+    assert set(found) == {"nat"}
+    declared = {line.split()[0][1:] for line in found["nat"] if line.startswith(":")}
     assert declared == {SVC, sep(ONE), sep(TWO)}
-    assert f"-X {sep(ONE)}" in nat
+    assert not any("KUBE-SERVICES" in line for line in found["nat"])
+    assert f"-X {sep(ONE)}" in found["nat"]
 
 
 def test_what_others_changed_is_written_anew() -> None:
-    current = Current(wanted(PORT), ALL_JUMPS)
-    counts = {key: len(chain_rules) for key, chain_rules in current.chains.items() if chain_rules is not None}
-    assert checked(current, Installed(counts, ALL_JUMPS)) == current
-    damaged = checked(current, Installed(counts | {("nat", SVC): 1, ("nat", "KUBE-SVC-ODD"): 2}, ALL_JUMPS))
-    assert (damaged.chains["nat", SVC], damaged.chains["nat", "KUBE-SVC-ODD"]) == (None, None)
-    assert {line.split()[0] for line in text(PORT, current=damaged).splitlines() if line.startswith(":")} == {
-        f":{SVC}",
-        ":KUBE-SVC-ODD",
-    }
-    without_chain = {key: count for key, count in counts.items() if key != ("nat", sep(ONE))}
-    assert f":{sep(ONE)} - [0:0]" in text(PORT, current=checked(current, Installed(without_chain, ALL_JUMPS)))
-    without_jump = Installed(counts, ALL_JUMPS - {("nat", "PREROUTING", "KUBE-SERVICES")})
-    assert "-I PREROUTING 1" in text(PORT, current=checked(current, without_jump))
+    held = ledger(PORT)
+    right = counts(held)
+
+    def written(installed: Installed) -> str:
+        return restore_text(repair(held, installed, trusted=True))
+
+    assert written(Installed(right, ALL_JUMPS)) == ""
+    damaged = written(Installed(right | {("nat", SVC): 1, ("nat", "KUBE-SVC-ODD"): 2}, ALL_JUMPS))
+    declared = {line.split()[0] for line in damaged.splitlines() if line.startswith(":")}
+    assert declared == {f":{SVC}", ":KUBE-SVC-ODD"}
+    without_chain = {key: count for key, count in right.items() if key != ("nat", sep(ONE))}
+    assert f":{sep(ONE)} - [0:0]" in written(Installed(without_chain, ALL_JUMPS))
+    assert "-I PREROUTING 1" in written(Installed(right, ALL_JUMPS - {("nat", "PREROUTING", "KUBE-SERVICES")}))
 
 
 SAVED = """\
