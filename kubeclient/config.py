@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from componentbase.net.authority import join_host_port
 from kubeclient.impersonation import Impersonation
 
 IN_CLUSTER_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -250,7 +251,7 @@ def in_cluster_config(folder: str = IN_CLUSTER_FOLDER) -> ClientConfig | None:
         return None
     namespace_file = Path(folder, "namespace")
     return ClientConfig(
-        server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+        server=f"https://{join_host_port(host, port)}",
         namespace=namespace_file.read_text().strip() if namespace_file.exists() else "default",
         ca_file=str(Path(folder, "ca.crt")),
         token_file=str(token_file),

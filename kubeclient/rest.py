@@ -24,6 +24,7 @@ from apimachinery.resource import Resource, resource_of
 from componentbase.clock import Clock
 from componentbase.flags import version
 from componentbase.metrics import LATENCY_BUCKETS
+from componentbase.net.authority import join_host_port
 from componentbase.net.http1_client import RESPONSE_TIMEOUT_SECONDS, HttpResponse
 from componentbase.net.http1_pool import Http1Client
 from componentbase.ratelimit import TokenBucket
@@ -392,8 +393,11 @@ class RestClient:
 
     def _head(self, content_type: str, accept: str) -> bytes:
         config = self.config
-        host = f"[{config.host}]" if ":" in config.host else config.host
-        lines = [f"host: {host}:{config.port}", f"accept: {accept}", f"content-type: {content_type}"]
+        lines = [
+            f"host: {join_host_port(config.host, config.port)}",
+            f"accept: {accept}",
+            f"content-type: {content_type}",
+        ]
         lines += [f"{name.lower()}: {value}" for name, value in self._identity_headers()]
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("a header must be one line")

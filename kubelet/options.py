@@ -38,7 +38,7 @@ class Options:
     rotate_server_certificates: bool
     node_name: str
     node_ips: tuple[str, ...]
-    pod_cidr: str
+    pod_cidrs: tuple[str, ...]
     endpoint: str
     root_dir: str
     address: str
@@ -85,7 +85,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
     args = parser.parse_args(argv)
     try:
         ips = tuple(str(ipaddress.ip_address(ip)) for ip in parse_list(args.node_ip)) or (_own_address(),)
-        cidr = str(ipaddress.ip_network(args.pod_cidr)) if args.pod_cidr else ""
+        cidrs = tuple(str(ipaddress.ip_network(cidr)) for cidr in parse_list(args.pod_cidr))
         resources, periods = resource_options(args), shutdown_periods(args)
         images = image_options(args)
     except ValueError as error:
@@ -106,7 +106,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         args,
         node_name=args.hostname_override.lower() or host_name(),
         node_ips=ips,
-        pod_cidr=cidr,
+        pod_cidrs=cidrs,
         endpoint=args.container_runtime_endpoint,
         root_dir=args.root_dir.rstrip("/") or "/",
         cert_dir=args.cert_dir or f"{args.root_dir}/pki",
@@ -127,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     node = parser.add_argument_group("node")
     node.add_argument("--hostname-override", default="", metavar="NAME", help="name of the Node (default: host name)")
     node.add_argument("--node-ip", default="", metavar="IP[,IP]", help="its addresses (default: that of the route out)")
-    node.add_argument("--pod-cidr", default="", metavar="CIDR", help="addresses of its pods, put into the Node's spec")
+    node.add_argument(
+        "--pod-cidr", default="", metavar="CIDR[,CIDR]", help="addresses of its pods, put into the Node's spec"
+    )
     node.add_argument(
         "--node-labels", type=parse_map, default={}, metavar="KEY=VALUE,…", help="labels to register the Node with"
     )

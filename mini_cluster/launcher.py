@@ -20,6 +20,7 @@ from componentbase.removal import remove_folder
 from mini_cluster.cluster.cloud import inventory, with_cloud, without_taken_ports
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import etcd_members
+from mini_cluster.cluster.families import HOST_SUBNETS, POD_NETWORKS
 from mini_cluster.cluster.joined import HOST
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.registry import DEFAULT_PORT as DEFAULT_REGISTRY_PORT
@@ -28,8 +29,6 @@ from mini_cluster.cluster.state import (
     DEFAULT_API_PORT,
     DEFAULT_GROUP,
     DEFAULT_NODES,
-    HOST_SUBNETS,
-    POD_NETWORKS,
     ClusterState,
     HostGroup,
     StateError,
@@ -78,6 +77,11 @@ the objects:
   mini-cluster etcd snapshot restore objects.db"""
 
 
+_FIXED_FAMILY = """\
+this cluster has --ip-family {have}, which is chosen when a cluster is made. To get another, make a new one:
+  mini-cluster down --purge"""
+
+
 _NETWORKS_TAKEN = """\
 this cluster has the networks {state.subnet} (hosts) and {state.pod_network} (pods), and while it was down the link
 {link} got addresses there. Remove what has that link (for a cluster in another folder: mini-cluster --dir FOLDER down),
@@ -114,8 +118,8 @@ class Cluster:
         nodes = [
             NodeView(
                 node.name,
-                state.node_ip(node.index),
-                state.pod_cidr(node.index),
+                ", ".join(state.node_ips(node.index)),
+                ", ".join(state.pod_cidrs(node.index)),
                 node.stopped,
                 readiness.get(node.name, ""),
             )
@@ -161,6 +165,7 @@ class Cluster:
         *,
         api_port: int | None = DEFAULT_API_PORT,
         etcd_members: int | None = None,
+        ip_family: str | None = None,
         registry: bool = False,
         cloud: bool = False,
         groups: Sequence[HostGroup] | None = None,
@@ -170,11 +175,11 @@ class Cluster:
         """Brings everything up and repairs what is broken; returns when all of it, nodes included, is ready.
 
         `nodes` is by default what the cluster has, or `DEFAULT_NODES`. `api_port` counts for a new cluster only.
-        `etcd_members` is by default what the cluster has, or 1. With `registry` it has an image registry from now on,
-        with `cloud` or `groups` the local cloud, which adds and removes hosts within the bounds of their groups.
-        `proxy_mode` is by default the one that it has.
-        Raises: ClusterError (also for another number of etcd members than the cluster has), MissingRequirement,
-        StateError, ControlError, MachineCommandError.
+        `etcd_members` is by default what the cluster has, or 1, and `ip_family`, one of IP_FAMILIES, "ipv4". With
+        `registry` it has an image registry from now on, with `cloud` or `groups` the local cloud, which adds and
+        removes hosts within the bounds of their groups. `proxy_mode` is by default the one that it has.
+        Raises: ClusterError (also for another number of etcd members, or another family, than the cluster has),
+        MissingRequirement, StateError, ControlError, MachineCommandError.
         """
         existing = load_state(self.layout.state)
         if existing and existing.joined:
@@ -185,11 +190,17 @@ class Cluster:
             return
         if existing and etcd_members not in (None, len(existing.ports.etcd)):
             raise ClusterError(_FIXED_MEMBERS.format(have=len(existing.ports.etcd), want=etcd_members))
+        if existing and ip_family not in (None, existing.ip_family):
+            raise ClusterError(_FIXED_FAMILY.format(have=existing.ip_family))
         count = nodes if nodes is not None else len(existing.nodes) if existing else 0 if groups else DEFAULT_NODES
         ensure_cluster_requirements(max(count, len(groups or ())), self.console.step)
         deadline = time.monotonic() + UP_SECONDS
         with self._locked():
-            state = self._without_conflicts(existing) if existing else self._choose(api_port, etcd_members or 1)
+            state = (
+                self._without_conflicts(existing)
+                if existing
+                else self._choose(api_port, etcd_members or 1, ip_family or "ipv4")
+            )
             if registry or state.registry_port:
                 state = self._with_registry(state)
             state = replace(state.with_node_count(count), proxy_mode=proxy_mode or state.proxy_mode)
@@ -354,8 +365,7 @@ class Cluster:
     def _become(self, before: ClusterState | None, state: ClusterState, deadline: float) -> None:
         """Makes the cluster agree with the state, and waits until the nodes that are on are Ready."""
         if state.has_networks and not (before and before.has_networks):
-            subnet, pod_network = hosts.claim_networks(self.layout)
-            state = replace(state, subnet=subnet, pod_network=pod_network)
+            state = hosts.claim_networks(self.layout, state)
         if state.has_networks and hosts.enable_forwarding():
             state = state.with_forwarding_enabled()
         self._begin(state)
@@ -385,12 +395,13 @@ class Cluster:
             self.console.warning(f"port {state.ports.api} was taken meanwhile; the API server now has {ports.api}")
         return without_taken_ports(replace(state, ports=ports), self.layout.key, port_is_free)
 
-    def _choose(self, api_port: int | None, etcd_members: int) -> ClusterState:
+    def _choose(self, api_port: int | None, etcd_members: int, ip_family: str) -> ClusterState:
         ports = choose_ports(self.layout.key, api_port, port_is_free, etcd_members)
         if api_port not in (None, ports.api):
             self.console.warning(f"port {api_port} is in use; the API server has {ports.api}")
         # Its networks are chosen anew when it gets its first worker host.
-        return ClusterState(subnet=str(HOST_SUBNETS[0]), pod_network=str(POD_NETWORKS[0]), ports=ports)
+        subnet, pod_network = str(HOST_SUBNETS[4][0]), str(POD_NETWORKS[4][0])
+        return ClusterState(subnet, pod_network, ports, ip_family=ip_family)
 
     def _with_registry(self, state: ClusterState) -> ClusterState:
         """Returns the state with a port for the registry; one that runs keeps its own. Raises: MissingRequirement."""

@@ -18,6 +18,7 @@ from apiserver.proxy.forward import check_address, default_port, pod_context
 from apiserver.storage.interface import Entry
 from componentbase import logs
 from componentbase.clock import Clock
+from componentbase.net.authority import join_host_port
 from componentbase.net.http1_client import connect, request_head
 from kubeapi.core.pod.model import Pod
 
@@ -92,7 +93,7 @@ async def _body(pod: Pod) -> str:
     check_address(address)
     connection = await connect(address, port, tls=pod_context() if scheme == "https" else None)
     try:
-        host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        host = join_host_port(address, port)
         accept = (b"accept", b"text/plain;version=0.0.4")
         head = request_head("GET", path.encode(), ((b"host", host.encode()), accept, (b"connection", b"close")))
         answer = await connection.start_stream(head)

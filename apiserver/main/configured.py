@@ -22,6 +22,7 @@ from apiserver.storage import CachedStorage, EtcdConfig
 from componentbase import tls
 from componentbase.configfile import ConfigFileError
 from componentbase.daemon import FatalError
+from componentbase.net.authority import join_host_port
 from componentbase.net.own_address import own_address
 from kubeclient.config import ConfigError
 
@@ -54,7 +55,8 @@ def token_settings(options: Options, address: str) -> TokenSettings:
     return TokenSettings(
         issuers=options.service_account_issuers,
         audiences=options.api_audiences,
-        jwks_uri=options.service_account_jwks_uri or f"https://{address}:{options.secure_port}{JWKS_PATH}",
+        jwks_uri=options.service_account_jwks_uri
+        or f"https://{join_host_port(address, options.secure_port)}{JWKS_PATH}",
         max_seconds=options.service_account_max_token_seconds,
         signing_key_file=_signing_key(options),
         key_files=options.service_account_key_files,

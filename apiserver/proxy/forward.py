@@ -20,6 +20,7 @@ from apiserver.proxy.links import LinkMapper, page_rewriter
 from apiserver.proxy.upgrade import IDLE_SECONDS, check_upgrade, join
 from apiserver.request.message import TEXT, Answer, Answered, Request, Response
 from componentbase import tls
+from componentbase.net.authority import join_host_port
 from componentbase.net.http1_client import ClientConnection, ResponseStream, connect, request_head
 from componentbase.net.http1_exchange import BODYLESS, status_line
 from componentbase.tasks import alongside
@@ -56,7 +57,7 @@ class Backend:
 
     @property
     def netloc(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return join_host_port(self.host, self.port)
 
 
 def split_name(request: Request, what: str) -> tuple[str, str, str]:

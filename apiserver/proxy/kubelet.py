@@ -17,6 +17,7 @@ from apimachinery.model import decode
 from apiserver.storage import Storage
 from apiserver.storage.interface import Entry
 from componentbase import tls
+from componentbase.net.authority import join_host_port
 from componentbase.net.http1_client import Header, ResponseStream, connect, request_head
 
 ADDRESS_TYPES = ("InternalIP", "Hostname", "InternalDNS", "ExternalIP", "ExternalDNS")
@@ -82,7 +83,7 @@ class KubeletClient:
 
         Raises: ServiceUnavailable when the kubelet can't be reached or does not speak HTTP.
         """
-        where = f"{location.host}:{location.port}"
+        where = join_host_port(location.host, location.port)
         try:
             connection = await connect(location.host, location.port, tls=self.tls())
         except OSError as error:

@@ -345,12 +345,13 @@ class HttpServer:
     ) -> None:
         """Serves until cancelled; goes on while `leaving` runs, then takes no more connections and drains the rest.
 
-        `stopping` has to end the long-running requests meanwhile. Raises: OSError when the address is taken.
+        `stopping` has to end the long-running requests meanwhile. The host "::" stands for all addresses, IPv4 too.
+        Raises: OSError when the address is taken.
         """
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(
             lambda: HttpConnection(self, loop),
-            host,
+            None if host == "::" else host,
             port,
             ssl=tls,
             backlog=BACKLOG,

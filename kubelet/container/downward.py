@@ -10,6 +10,7 @@ from math import ceil
 from typing import Protocol
 
 from apimachinery.quantity import parse_quantity
+from apimachinery.validation import ip_family
 from kubeapi.core.node import Node
 from kubeapi.core.pod.env import ResourceFieldSelector
 from kubeapi.core.pod.model import Pod
@@ -50,11 +51,17 @@ class NodeView(Protocol):
     def facts(self) -> NodeFacts: ...
 
 
-def pod_addresses(sandbox: SandboxStatus | None, node: NodeFacts) -> tuple[str, ...]:
-    """The pod's addresses: those of its sandbox, or the node's with host networking; none while it is not ready."""
+def pod_addresses(sandbox: SandboxStatus | None, node_ips: tuple[str, ...]) -> tuple[str, ...]:
+    """The pod's addresses: those of its sandbox, or the node's with host networking; none while it is not ready.
+
+    There is one of each family that the node has, in its order: the engine's network may have more.
+    """
     if sandbox is None or not sandbox.ready:
         return ()
-    return node.ips if sandbox.host_network else sandbox.ips
+    if sandbox.host_network:
+        return node_ips
+    by_family = {ip_family(ip): ip for ip in reversed(sandbox.ips)}
+    return tuple(by_family[family] for family in map(ip_family, node_ips) if family in by_family)
 
 
 def field_value(pod: Pod, path: str, node: NodeFacts, pod_ips: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from componentbase.net.authority import join_host_port
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.pod.env import ConfigMapKeySelector, EnvFromSource, EnvVar, SecretKeySelector
 from kubeapi.core.pod.model import Pod
@@ -164,8 +165,7 @@ def service_variables(services: Iterable[Service], namespace: str, *, links: boo
 
 def _link_variables(prefix: str, ip: str, port: ServicePort, *, first: bool) -> dict[str, str]:
     protocol = port.protocol or "TCP"
-    host = f"[{ip}]" if ":" in ip else ip
-    url = f"{protocol.lower()}://{host}:{port.port}"
+    url = f"{protocol.lower()}://{join_host_port(ip, port.port)}"
     base = f"{prefix}_PORT_{port.port}_{protocol.upper()}"
     variables = {f"{prefix}_PORT": url} if first else {}
     return variables | {

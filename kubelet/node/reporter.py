@@ -196,8 +196,8 @@ class NodeReporter:
         """Returns the spec of a Node that is new."""
         taints = [*self._options.register_with_taints, *([UNINITIALIZED] if self._options.cloud_provider else [])]
         spec = NodeSpec(providerID=self._options.provider_id or None, taints=taints or None)
-        if self._options.pod_cidr:
-            spec.podCIDR, spec.podCIDRs = self._options.pod_cidr, [self._options.pod_cidr]
+        if cidrs := self._options.pod_cidrs:
+            spec.podCIDR, spec.podCIDRs = cidrs[0], list(cidrs)
         return spec
 
     async def _register(self) -> None:
@@ -222,8 +222,8 @@ class NodeReporter:
         except AlreadyExists:
             created = await self._rest.get(Node, self._options.node_name)
         patch: dict[str, Any] = {"metadata": {"labels": self._labels(), "annotations": annotations}}
-        if self._options.pod_cidr and not created.spec.podCIDR:
-            patch["spec"] = {"podCIDR": self._options.pod_cidr, "podCIDRs": [self._options.pod_cidr]}
+        if (cidrs := self._options.pod_cidrs) and not created.spec.podCIDR:
+            patch["spec"] = {"podCIDR": cidrs[0], "podCIDRs": list(cidrs)}
         stale = any(created.labels.get(key) != value for key, value in self._labels().items())
         stale = stale or any(created.annotations.get(key) != value for key, value in annotations.items())
         if stale or "spec" in patch:

@@ -36,7 +36,7 @@ class PodVolumes:
     async def prepare(self, work: PodWork, status: PodRuntimeStatus | None) -> ContainerSetup:
         """Sets up the volumes, or brings them up to date. Raises: SyncFailed; Stopping."""
         pod, sandbox = work.pod, status.sandbox if status else None
-        pod_ips = pod_addresses(sandbox, self.node.facts())
+        pod_ips = pod_addresses(sandbox, self.node.facts().ips)
         try:
             self.objects.use(work.uid, self.volumes.references(pod))
             await work.unless_stopping(self.objects.wait_synced(work.uid))

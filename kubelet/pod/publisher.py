@@ -33,7 +33,7 @@ class Publisher:
 
     def follow(self, work: PodWork, status: PodRuntimeStatus | None, *, terminating: bool = False) -> None:
         """Leads probes and host ports to where the pod is now."""
-        pod_ips = pod_addresses(status.sandbox if status else None, self.node.facts())
+        pod_ips = pod_addresses(status.sandbox if status else None, self.node.facts().ips)
         self.prober.update(work.pod, status, pod_ips[0] if pod_ips else "", terminating=terminating)
         self.host_ports.update(work.pod, pod_ips)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 
+from componentbase.net.authority import join_host_port
+
 
 class DialError(Exception):
     """The pod cannot be reached, or does not answer as it should; the text is for a probe's event."""
@@ -33,4 +35,4 @@ def dial_error(host: str, port: int, error: OSError) -> str:
 
 
 def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return join_host_port(host, port)

@@ -18,6 +18,7 @@ from mini_cluster.cli.commands import Commands, Run
 from mini_cluster.cli.etcd import add_etcd_commands
 from mini_cluster.cli.join import add_join_commands
 from mini_cluster.cluster.components import explain_scheduling
+from mini_cluster.cluster.families import IP_FAMILIES
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
 from mini_cluster.cluster.registry import registry_host
 from mini_cluster.cluster.state import (
@@ -130,6 +131,11 @@ def _add_up_flags(up: argparse.ArgumentParser) -> None:
         help="processes that keep a new cluster's data: 1 (the default), or 3 or 5, of which a minority may be lost",
     )
     up.add_argument(
+        "--ip-family",
+        choices=tuple(IP_FAMILIES),
+        help="the addresses that nodes, pods and Services of a new cluster have: ipv4 (the default), ipv6 or both",
+    )
+    up.add_argument(
         "--registry",
         action="store_true",
         help="run an image registry, which this machine and every node reach as localhost:5001; it stays until --purge",
@@ -227,6 +233,7 @@ def _up(options: argparse.Namespace, console: Console) -> int:
         options.nodes,
         api_port=options.api_port or None,
         etcd_members=options.etcd_members,
+        ip_family=options.ip_family,
         registry=options.registry,
         cloud=options.cloud,
         groups=options.groups,

@@ -12,7 +12,7 @@ from mini_cluster.cluster.component import Component, FileProbe, HttpsProbe, Pro
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
 from mini_cluster.cluster.registry import registry
-from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState, NodeState
+from mini_cluster.cluster.state import ClusterState, NodeState
 from mini_cluster.cluster.worker_host import KUBELET_PORT, WorkerHost, node_component_names
 
 API_SERVER = "kube-apiserver"
@@ -136,7 +136,7 @@ def _api_server(layout: Layout, state: ClusterState, members: Sequence[EtcdMembe
         f"--proxy-client-key-file={layout.private_key(FRONT_PROXY)}",
         f"--authorization-mode={AUTHORIZATION_MODES}",
         *(("--enable-bootstrap-token-auth=true",) if state.join_address else ()),
-        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        f"--service-cluster-ip-range={','.join(state.service_cidrs)}",
         f"--service-node-port-range={NODE_PORTS}",
         f"--kubelet-certificate-authority={layout.certificate('ca')}",
         f"--kubelet-client-certificate={layout.certificate('apiserver-kubelet-client')}",
@@ -197,15 +197,16 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
         node.name,
         node_name=node.name,
         address=state.node_ip(node.index),
-        pod_cidr=state.pod_cidr(node.index),
-        pod_network=state.pod_network,
+        node_ips=state.node_ips(node.index),
+        pod_cidrs=state.pod_cidrs(node.index),
+        pod_networks=tuple(each.pod_network for each in state.cluster_networks),
         proxy_mode=state.proxy_mode,
         wrapper=(programs.nsenter, f"--net=/var/run/netns/{layout.netns(node.name)}", "--"),
     )
     engine, kubelet, kube_proxy = node_component_names(node.name)
     probe = HttpsProbe(host.address, KUBELET_PORT, "/readyz")  # it has reported its node by then
     return [
-        host.engine(f"--bip={state.pod_gateway(node.index)}"),
+        host.engine(*_bridge(state, node)),
         host.kubelet(
             layout.component_kubeconfig(kubelet),
             f"--tls-cert-file={layout.certificate(f'{kubelet}-server')}",
@@ -216,4 +217,12 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
             needs=(API_SERVER, engine),
         ),
         host.kube_proxy(layout.component_kubeconfig(kube_proxy), needs=(API_SERVER, engine)),
+    ]
+
+
+def _bridge(state: ClusterState, node: NodeState) -> list[str]:
+    """Returns the engine's flags for the network of pods. It has IPv4 in any case: the engine knows no other."""
+    four, *six = state.networks
+    return [f"--bip={four.pod_gateway(node.index)}"] + [
+        flag for each in six for flag in ("--ipv6", f"--fixed-cidr-v6={each.pod_cidr(node.index)}")
     ]

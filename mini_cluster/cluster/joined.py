@@ -32,8 +32,9 @@ def joined_components(layout: Layout, state: ClusterState, joined: Joined, progr
         HOST.name,
         node_name=joined.node_name,
         address=joined.address,
-        pod_cidr=joined.pod_cidr,
-        pod_network=state.pod_network,
+        node_ips=(joined.address,),
+        pod_cidrs=(joined.pod_cidr,),
+        pod_networks=(state.pod_network,),
         proxy_mode=state.proxy_mode,
     )
     engine, kubelet, _ = node_component_names(HOST.name)

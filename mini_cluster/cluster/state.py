@@ -8,20 +8,17 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network
-from itertools import chain
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
 
+from mini_cluster.cluster.families import IP_FAMILIES, SERVICE_CIDRS, Network, Networks
 from mini_cluster.errors import LauncherError
 
 MAX_NODES = 5
 DEFAULT_NODES = 2
 DEFAULT_API_PORT = 6443
 PORT_RANGE = range(20000, 30000)  # below the kernel's ephemeral ports and the NodePorts
-SERVICE_CIDR = "10.96.0.0/16"
-HOST_SUBNETS = [IPv4Network(f"172.30.{third}.0/24") for third in range(256)]
-POD_NETWORKS = [IPv4Network(f"10.{second}.0.0/16") for second in chain(range(244, 256), range(200, 244))]
 ETCD_MEMBER_COUNTS = (1, 3, 5)
 STATE_VERSION = 2
 DEFAULT_GROUP = "workers"
@@ -145,20 +142,41 @@ class ClusterState:
     """The local cloud; None when nodes and balancers are left to others."""
     joined: Joined | None = None
     """The worker host that this machine is of a cluster elsewhere; None if the control plane runs here."""
+    ip_family: str = "ipv4"
+    """One of IP_FAMILIES."""
+    subnet6: str = ""
+    pod_network6: str = ""
+    """The same two of IPv6; "" while the cluster has none."""
+
+    @property
+    def networks(self) -> tuple[Networks, ...]:
+        """The networks that the machine and the worker hosts have. There is always IPv4, by which daemons speak."""
+        four = Networks(self.subnet, self.pod_network)
+        return (four, Networks(self.subnet6, self.pod_network6)) if self.subnet6 else (four,)
+
+    @property
+    def cluster_networks(self) -> tuple[Networks, ...]:
+        """The networks that the cluster's objects tell of, the preferred one first."""
+        return tuple(each for each in self.networks if each.version in IP_FAMILIES[self.ip_family])
+
+    @property
+    def service_cidrs(self) -> tuple[str, ...]:
+        return tuple(SERVICE_CIDRS[version] for version in IP_FAMILIES[self.ip_family])
 
     @property
     def gateway(self) -> str:
-        return str(IPv4Network(self.subnet)[1])
+        return self.networks[0].gateway
 
     def node_ip(self, index: int) -> str:
-        return str(IPv4Network(self.subnet)[10 + index])
+        """Returns the IPv4 address of a worker host."""
+        return self.networks[0].node_ip(index)
 
-    def pod_cidr(self, index: int) -> str:
-        return f"{IPv4Network(self.pod_network)[256 * index]}/24"
+    def node_ips(self, index: int) -> tuple[str, ...]:
+        """Returns the addresses that the Node tells of."""
+        return tuple(each.node_ip(index) for each in self.cluster_networks)
 
-    def pod_gateway(self, index: int) -> str:
-        """Returns the node's docker bridge, with its prefix length."""
-        return f"{IPv4Network(self.pod_network)[256 * index + 1]}/24"
+    def pod_cidrs(self, index: int) -> tuple[str, ...]:
+        return tuple(each.pod_cidr(index) for each in self.cluster_networks)
 
     @property
     def has_networks(self) -> bool:
@@ -168,11 +186,13 @@ class ClusterState:
     @property
     def api_bind_address(self) -> str:
         """Loopback, unless there are worker hosts that must reach it."""
-        return "0.0.0.0" if self.has_networks else "127.0.0.1"
+        if not self.has_networks:
+            return "127.0.0.1"
+        return "::" if self.subnet6 else "0.0.0.0"
 
     @property
     def api_advertise_address(self) -> str:
-        return self.join_address or (self.gateway if self.nodes else "127.0.0.1")
+        return self.join_address or (self.cluster_networks[0].gateway if self.nodes else "127.0.0.1")
 
     def node(self, name: str) -> NodeState:
         """Raises: StateError for a name that is not a node of this cluster."""
@@ -246,7 +266,7 @@ def _switched_on(node: NodeState) -> NodeState:
     return replace(node, stopped=False)
 
 
-def choose_network(candidates: Iterable[IPv4Network], used: Iterable[IPv4Network]) -> IPv4Network:
+def choose_network(candidates: Iterable[Network], used: Iterable[Network]) -> Network:
     """Returns the first candidate that overlaps nothing in use.
 
     Raises: StateError when every one does.
@@ -377,30 +397,32 @@ def port_is_free(port: int) -> bool:
         return True
 
 
-def networks_in_use(route_text: str, address_text: str) -> dict[IPv4Network, str]:
+def networks_in_use(route_text: str, address_text: str) -> dict[Network, str]:
     """Returns the networks that `ip -json route show table all` and `ip -json address` print, but no default route.
 
     Each comes with the name of its link, "" where there is none.
     """
     links = {route.get("dst"): route.get("dev", "") for route in json.loads(route_text or "[]")}
     for link in json.loads(address_text or "[]"):
-        links |= {
-            f"{item['local']}/{item['prefixlen']}": link.get("ifname", "")
-            for item in link.get("addr_info", [])
-            if item["family"] == "inet"
-        }
-    return {IPv4Network(text, strict=False): name for text, name in links.items() if is_ipv4(str(text).split("/")[0])}
+        links |= {f"{item['local']}/{item['prefixlen']}": link.get("ifname", "") for item in link.get("addr_info", [])}
+    return {
+        ip_network(text, strict=False): name
+        for text, name in links.items()
+        if text and text[0].isalnum() and text != "default"
+    }
 
 
-def link_in_the_way(state: ClusterState, used: Mapping[IPv4Network, str], own_link: str) -> str:
+def link_in_the_way(state: ClusterState, used: Mapping[Network, str], own_link: str) -> str:
     """Returns a link of this machine that something else has in the networks of the cluster, or "".
 
     Wider networks (a VPN's) don't count: the cluster's routes go before theirs. Routes without a link say only that
     addresses are unreachable.
     """
-    networks = [IPv4Network(state.subnet), IPv4Network(state.pod_network)]
+    networks = [ip_network(text) for each in state.networks for text in (each.subnet, each.pod_network)]
     for network, link in used.items():
-        if link not in ("", own_link) and any(network.subnet_of(own) for own in networks):
+        if link not in ("", own_link) and any(
+            network.network_address in own and network.prefixlen >= own.prefixlen for own in networks
+        ):
             return link
     return ""
 

@@ -30,15 +30,18 @@ class WorkerHost:
     """By which its files and processes are named."""
     node_name: str
     address: str
-    pod_cidr: str
-    pod_network: str
+    """IPv4, by which the daemons are asked whether they are well."""
+    node_ips: tuple[str, ...]
+    """The addresses that the Node tells of: one, or one of each family."""
+    pod_cidrs: tuple[str, ...]
+    pod_networks: tuple[str, ...]
     """Addresses of all pods of the cluster."""
     proxy_mode: str
     wrapper: tuple[str, ...] = ()
     """The command that puts a process into the host's network."""
 
-    def engine(self, pods: str) -> Component:
-        """Returns the container engine; `pods` is its flag for the network of pods."""
+    def engine(self, *pods: str) -> Component:
+        """Returns the container engine; `pods` are its flags for the network of pods."""
         paths = self.layout.node(self.name)
         program: tuple[str, ...] = (
             self.programs.dockerd,
@@ -46,7 +49,7 @@ class WorkerHost:
             f"--data-root={paths.docker_root}",
             f"--exec-root={paths.docker_exec_root}",
             f"--pidfile={paths.docker_pidfile}",
-            pods,
+            *pods,
             "--iptables=false",
             "--ip6tables=false",
             "--ip-masq=false",
@@ -72,12 +75,13 @@ class WorkerHost:
             self.programs.script("kubelet"),
             f"--kubeconfig={kubeconfig}",
             f"--hostname-override={self.node_name}",
-            f"--node-ip={self.address}",
-            f"--pod-cidr={self.pod_cidr}",
+            f"--node-ip={','.join(self.node_ips)}",
+            f"--pod-cidr={','.join(self.pod_cidrs)}",
             f"--container-runtime-endpoint=unix://{paths.docker_socket}",
             f"--root-dir={paths.kubelet_root}",
             f"--cgroup-root={self.layout.cgroup}/{self.name}",
             f"--pod-manifest-path={paths.manifests}",
+            *(("--address=::",) if any(":" in address for address in self.node_ips) else ()),
             f"--port={KUBELET_PORT}",
             f"--client-ca-file={self.layout.certificate('ca')}",
             "--authorization-mode=Webhook",
@@ -99,7 +103,7 @@ class WorkerHost:
             f"--kubeconfig={kubeconfig}",
             f"--hostname-override={self.node_name}",
             f"--proxy-mode={self.proxy_mode}",
-            f"--cluster-cidr={self.pod_network}",
+            f"--cluster-cidr={','.join(self.pod_networks)}",
             f"--healthz-bind-address={self.address}:{KUBE_PROXY_HEALTH_PORT}",
             f"--log-file={self.layout.log(name)}",
         )

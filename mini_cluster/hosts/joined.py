@@ -9,9 +9,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from mini_cluster.cluster.families import SERVICE_CIDRS
 from mini_cluster.cluster.joined import HOST
 from mini_cluster.cluster.layout import Layout
-from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState, Joined
+from mini_cluster.cluster.state import ClusterState, Joined
 from mini_cluster.hosts.network import BRIDGE_FILTER, HOST_SYSCTLS, PacketRule, link_exists
 from mini_cluster.machine.commands import run, succeeds
 
@@ -22,7 +23,7 @@ def joined_rules(bridge: str, state: ClusterState, joined: Joined) -> list[Packe
     Pods that leave the cluster do so with the machine's address; a Service's address that kube-proxy has not translated
     goes nowhere.
     """
-    nowhere = ("-d", SERVICE_CIDR, "-j", "REJECT", "--reject-with", "icmp-host-unreachable")
+    nowhere = ("-d", SERVICE_CIDRS[4], "-j", "REJECT", "--reject-with", "icmp-host-unreachable")
     masquerade = ("-s", joined.pod_cidr, "!", "-d", state.pod_network, "-j", "MASQUERADE")
     inward = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED,DNAT", "-j", "ACCEPT")
     return [

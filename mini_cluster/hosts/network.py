@@ -11,17 +11,15 @@ import fcntl
 import json
 import os
 import shutil
-from dataclasses import dataclass
-from ipaddress import IPv4Network
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from componentbase.mountinfo import mount_table
+from mini_cluster.cluster.families import HOST_SUBNETS, IP_FAMILIES, POD_NETWORKS, Network
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import (
-    HOST_SUBNETS,
     MAX_NODES,
-    POD_NETWORKS,
-    SERVICE_CIDR,
     ClusterState,
     NodeState,
     choose_network,
@@ -36,7 +34,11 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 HOST_SYSCTLS = {
     "net/ipv4/ip_forward": "1",
     "net/bridge/bridge-nf-call-iptables": "1",  # a Service's reply between pods of one host must pass its NAT
+    "net/bridge/bridge-nf-call-ip6tables": "1",
 }
+HOST_FORWARDING6 = "net/ipv6/conf/all/forwarding"
+PROGRAMS = {4: "iptables", 6: "ip6tables"}
+UNREACHABLE_ANSWERS = {4: "icmp-host-unreachable", 6: "icmp6-addr-unreachable"}
 LOOPBACK_OUT = "net/ipv4/conf/eth0/route_localnet"  # a host's connection to localhost may go to the machine
 
 
@@ -48,11 +50,12 @@ class PacketRule:
     chain: str
     match: tuple[str, ...]
     at_head: bool = True
+    version: int = 4
 
     def command(self, action: str, comment: str) -> list[str]:
         """`action` is "-C", "-D", "-I" or "-A"."""
         tagged = ("-m", "comment", "--comment", comment)
-        return ["iptables", "-w", "-t", self.table, action, self.chain, *tagged, *self.match]
+        return [PROGRAMS[self.version], "-w", "-t", self.table, action, self.chain, *tagged, *self.match]
 
 
 def machine_rules(bridge: str, state: ClusterState) -> list[PacketRule]:
@@ -65,15 +68,23 @@ def machine_rules(bridge: str, state: ClusterState) -> list[PacketRule]:
         PacketRule("filter", "FORWARD", ("-o", bridge, "-s", state.pod_network, "-j", "ACCEPT"))
     ]  # pods on other machines
     api = ("-i", bridge, "-p", "tcp", "--dport", str(state.ports.api), "-j", "ACCEPT")
-    return [
+    rules = [
         *(elsewhere if state.join_address else ()),
         *(registry_rules(state, bridge) if state.registry_port else ()),
-        PacketRule("filter", "INPUT", api),
-        PacketRule("filter", "INPUT", ("-i", bridge, *answers, "-j", "ACCEPT")),
-        PacketRule("filter", "FORWARD", ("-i", bridge, "-j", "ACCEPT")),
-        PacketRule("filter", "FORWARD", ("-o", bridge, *answers, "-j", "ACCEPT")),
-        PacketRule("nat", "POSTROUTING", ("-s", state.subnet, "!", "-o", bridge, "-j", "MASQUERADE"), at_head=False),
     ]
+    for each in state.networks:
+        outwards = ("-s", each.subnet, "!", "-o", bridge, "-j", "MASQUERADE")
+        accepted = [
+            ("INPUT", api),
+            ("INPUT", ("-i", bridge, *answers, "-j", "ACCEPT")),
+            ("FORWARD", ("-i", bridge, "-j", "ACCEPT")),
+            ("FORWARD", ("-o", bridge, *answers, "-j", "ACCEPT")),
+        ]
+        if each.version == 6:  # by which neighbours find each other
+            accepted.append(("INPUT", ("-i", bridge, "-p", "ipv6-icmp", "-j", "ACCEPT")))
+        rules += [PacketRule("filter", chain, match, version=each.version) for chain, match in accepted]
+        rules.append(PacketRule("nat", "POSTROUTING", outwards, at_head=False, version=each.version))
+    return rules
 
 
 def registry_rules(state: ClusterState, bridge: str = "") -> list[PacketRule]:
@@ -101,18 +112,17 @@ def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple
         f"link add name {veth} type veth peer name eth0 netns {layout.netns(node.name)}\n"
         f"link set dev {veth} master {layout.bridge} up\n"
     )
-    prefix, unreachable = IPv4Network(state.subnet).prefixlen, f"unreachable {state.pod_network}"
-    inside = [
-        "link set dev lo up",
-        f"address replace {state.node_ip(node.index)}/{prefix} dev eth0",
-        "link set dev eth0 up",
-        f"route replace default via {state.gateway}",
+    inside = ["link set dev lo up", *(each.host_address(each.node_ip(node.index), "eth0") for each in state.networks)]
+    inside.append("link set dev eth0 up")
+    for each in state.networks:
         # By the machine, which knows the routes to pods on other machines, and what is unreachable.
-        f"route replace {f'{state.pod_network} via {state.gateway}' if state.join_address else unreachable}",
-    ]
-    for peer in range(1, MAX_NODES + 1):
-        if peer != node.index:
-            inside.append(f"route replace {state.pod_cidr(peer)} via {state.node_ip(peer)}")
+        by_machine = f"{each.pod_network} via {each.gateway}"
+        inside += [
+            f"route replace default via {each.gateway}",
+            f"route replace {by_machine if state.join_address else f'unreachable {each.pod_network}'}",
+        ]
+        peers = (peer for peer in range(1, MAX_NODES + 1) if peer != node.index)
+        inside += [f"route replace {each.pod_cidr(peer)} via {each.node_ip(peer)}" for peer in peers]
     return outside, "\n".join(inside) + "\n"
 
 
@@ -122,23 +132,25 @@ def host_rules(state: ClusterState, node: NodeState) -> list[PacketRule]:
     Pods that leave the cluster do so with their host's address. A Service's address that kube-proxy has not translated
     goes nowhere: a route can't say that, as a host's own packet needs one before the rules see it.
     """
-    nowhere = ("-d", SERVICE_CIDR, "-j", "REJECT", "--reject-with", "icmp-host-unreachable")
-    masquerade = ("-s", state.pod_cidr(node.index), "!", "-d", state.pod_network, "-j", "MASQUERADE")
-    return [
-        *(registry_rules(state) if state.registry_port else ()),
-        PacketRule("nat", "POSTROUTING", masquerade, at_head=False),
-        PacketRule("filter", "OUTPUT", nowhere, at_head=False),
-        PacketRule("filter", "FORWARD", nowhere, at_head=False),
-    ]
+    rules = [*(registry_rules(state) if state.registry_port else ())]
+    for each in state.networks:
+        nowhere = ("-d", each.service_cidr, "-j", "REJECT", "--reject-with", UNREACHABLE_ANSWERS[each.version])
+        masquerade = ("-s", each.pod_cidr(node.index), "!", "-d", each.pod_network, "-j", "MASQUERADE")
+        chains = (("nat", "POSTROUTING", masquerade), ("filter", "OUTPUT", nowhere), ("filter", "FORWARD", nowhere))
+        rules += [PacketRule(table, chain, match, False, each.version) for table, chain, match in chains]
+    return rules
 
 
-def networks_of_machine() -> dict[IPv4Network, str]:
-    """Returns every IPv4 network that the machine routes or has an address in, with the name of its link."""
-    routes = run(["ip", "-json", "-4", "route", "show", "table", "all"], check=False)
-    return networks_in_use(routes, run(["ip", "-json", "-4", "address", "show"], check=False))
+def networks_of_machine() -> dict[Network, str]:
+    """Returns every network that the machine routes or has an address in, with the name of its link."""
+    used: dict[Network, str] = {}
+    for family in ("-4", "-6"):
+        routes = run(["ip", "-json", family, "route", "show", "table", "all"], check=False)
+        used |= networks_in_use(routes, run(["ip", "-json", family, "address", "show"], check=False))
+    return used
 
 
-def claim_networks(layout: Layout) -> tuple[str, str]:
+def claim_networks(layout: Layout, state: ClusterState) -> ClusterState:
     """Chooses networks for hosts and for pods, and takes them at once: another cluster may be choosing beside this one.
 
     What takes them are the routes that make unused addresses unreachable. Raises: StateError, MachineCommandError.
@@ -146,13 +158,20 @@ def claim_networks(layout: Layout) -> tuple[str, str]:
     with CHOICE_LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         used = networks_of_machine()
-        subnet, pod_network = (str(choose_network(candidates, used)) for candidates in (HOST_SUBNETS, POD_NETWORKS))
-        run(["ip", "-batch", "-"], stdin="\n".join(_unreachable(layout, subnet, pod_network)) + "\n")
-    return subnet, pod_network
+
+        def choose(candidates: dict[int, list[Network]], version: int) -> str:
+            return str(choose_network(candidates[version], used))
+
+        state = replace(state, subnet=choose(HOST_SUBNETS, 4), pod_network=choose(POD_NETWORKS, 4))
+        if 6 in IP_FAMILIES[state.ip_family]:
+            state = replace(state, subnet6=choose(HOST_SUBNETS, 6), pod_network6=choose(POD_NETWORKS, 6))
+        run(["ip", "-batch", "-"], stdin="\n".join(_unreachable(layout, state)) + "\n")
+    return state
 
 
-def _unreachable(layout: Layout, *networks: str) -> list[str]:
+def _unreachable(layout: Layout, state: ClusterState) -> list[str]:
     """Returns `ip -batch` lines; the metric tells these routes from those of other clusters."""
+    networks = [network for each in state.networks for network in (each.service_cidr, each.pod_network, each.subnet)]
     return [f"route replace unreachable {network} metric {layout.route_metric}" for network in networks]
 
 
@@ -164,10 +183,13 @@ def ensure_machine(layout: Layout, state: ClusterState) -> None:
     if not link_exists(bridge):
         # With an address of its own: else it takes that of a port, and another one when that host goes.
         run(["ip", "link", "add", "name", bridge, "address", layout.bridge_address, "type", "bridge"])
-    commands = [f"address replace {state.gateway}/24 dev {bridge}", f"link set dev {bridge} up"]
-    commands += _unreachable(layout, SERVICE_CIDR, state.pod_network, state.subnet)
+    commands = [each.host_address(each.gateway, bridge) for each in state.networks]
+    commands += [f"link set dev {bridge} up", *_unreachable(layout, state)]
     for node in state.nodes:
-        commands.append(f"route replace {state.pod_cidr(node.index)} via {state.node_ip(node.index)} dev {bridge}")
+        commands += [
+            f"route replace {each.pod_cidr(node.index)} via {each.node_ip(node.index)} dev {bridge}"
+            for each in state.networks
+        ]
     run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
     for rule in machine_rules(bridge, state):
         if not succeeds(rule.command("-C", layout.rule_comment)):
@@ -190,6 +212,8 @@ def ensure_host(layout: Layout, state: ClusterState, node: NodeState) -> None:
     sysctls = {name: value for name, value in HOST_SYSCTLS.items() if Path("/proc/sys", name).exists()}
     if state.registry_port:
         sysctls[LOOPBACK_OUT] = "1"
+    if state.subnet6:
+        sysctls[HOST_FORWARDING6] = "1"
     script = [f"echo {value} > /proc/sys/{name}" for name, value in sysctls.items()]
     for rule in host_rules(state, node):
         actions = ("-C", "-I" if rule.at_head else "-A")
@@ -223,8 +247,8 @@ def remove_machine(layout: Layout) -> None:
     for path in list_netns(layout):
         run(["ip", "netns", "delete", path])
     remove_link(layout.bridge)
-    for table, rule in list_rules(layout):
-        run(["iptables", "-w", "-t", table, "-D", *rule])
+    for program, table, rule in list_rules(layout):
+        run([program, "-w", "-t", table, "-D", *rule])
     for route in list_unreachable_routes(layout):
         run(["ip", "route", "delete", "unreachable", route, "metric", str(layout.route_metric)])
     for route, metric in list_routes_elsewhere(layout):
@@ -232,16 +256,14 @@ def remove_machine(layout: Layout) -> None:
     release_netns_folder()
 
 
-def list_rules(layout: Layout) -> list[tuple[str, list[str]]]:
-    """Returns this cluster's packet rules on the machine: the table, and the words of the rule after its action."""
-    if not shutil.which("iptables"):
-        return []
+def list_rules(layout: Layout) -> list[tuple[str, str, list[str]]]:
+    """Returns this cluster's packet rules on the machine: the program, the table, and the words after the action."""
     rules = []
-    for table in ("filter", "nat"):
-        for line in run(["iptables", "-w", "-t", table, "-S"]).splitlines():
+    for program, table in product(filter(shutil.which, PROGRAMS.values()), ("filter", "nat")):
+        for line in run([program, "-w", "-t", table, "-S"], check=program == PROGRAMS[4]).splitlines():
             action, *words = line.split()
             if action == "-A" and layout.rule_comment in words:
-                rules.append((table, words))
+                rules.append((program, table, words))
     return rules
 
 
@@ -249,7 +271,9 @@ def list_unreachable_routes(layout: Layout) -> list[str]:
     """Returns the destinations of this cluster's unreachable routes on the machine."""
     if not shutil.which("ip"):
         return []
-    routes = json.loads(run(["ip", "-json", "-4", "route", "show", "type", "unreachable"]) or "[]")
+    routes = []
+    for family in ("-4", "-6"):
+        routes += json.loads(run(["ip", "-json", family, "route", "show", "type", "unreachable"], check=False) or "[]")
     return [route["dst"] for route in routes if route.get("metric") == layout.route_metric]
 
 

@@ -171,7 +171,7 @@ def what_is_left(layout: Layout) -> list[str]:
     if layout.run.exists():
         remains.append(f"folder {layout.run}")
     if os.geteuid() == 0:
-        remains += [f"rule {table} {' '.join(rule)}" for table, rule in hosts.list_rules(layout)]
+        remains += [f"rule {program} {table} {' '.join(rule)}" for program, table, rule in hosts.list_rules(layout)]
     return remains
 
 

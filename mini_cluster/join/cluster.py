@@ -57,6 +57,8 @@ class OpenCluster(Cluster):
         address = address or state.join_address or _address_towards(OUTSIDE)
         if not is_own_address(address):
             raise JoinError(f"{address!r} is not an IPv4 address of this machine that other machines can reach")
+        if state.ip_family != "ipv4":
+            raise JoinError(f"worker hosts on other machines need a cluster of IPv4 addresses, not {state.ip_family}")
         if address != state.join_address:
             with self._locked():
                 self._become(state, replace(state, join_address=address), time.monotonic() + UP_SECONDS)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from collections.abc import Sequence
 
 from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER
 from mini_cluster.cluster.components import FRONT_PROXY, NODE_ROUTES
-from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState
+from mini_cluster.cluster.families import SERVICE_CIDRS, first_of
+from mini_cluster.cluster.state import ClusterState
 from mini_cluster.pki.certificates import ETCD_AUTHORITY, FRONT_PROXY_AUTHORITY, Certificate
 
 ADMINS = "system:masters"
@@ -20,14 +21,16 @@ SERVICE_NAMES = (
 )
 
 
-def control_plane_certificates(api_hosts: tuple[str, ...], etcd_hosts: tuple[str, ...]) -> list[Certificate]:
+def control_plane_certificates(
+    api_hosts: tuple[str, ...], etcd_hosts: tuple[str, ...], service_cidrs: Sequence[str] = (SERVICE_CIDRS[4],)
+) -> list[Certificate]:
     """Returns the control plane's certificates. The hosts are the names and addresses that clients use."""
-    service_address = str(IPv4Network(SERVICE_CIDR)[1])
+    service_addresses = map(first_of, service_cidrs)
     return [
         Certificate("etcd/server", "etcd", hosts=etcd_hosts, authority=ETCD_AUTHORITY),
         Certificate("apiserver-etcd-client", "kube-apiserver-etcd-client", authority=ETCD_AUTHORITY),
         Certificate(
-            "apiserver", "kube-apiserver", hosts=_unique(*api_hosts, *SERVICE_NAMES, service_address), client=False
+            "apiserver", "kube-apiserver", hosts=_unique(*api_hosts, *SERVICE_NAMES, *service_addresses), client=False
         ),
         Certificate("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ADMINS),
         Certificate(FRONT_PROXY, FRONT_PROXY, authority=FRONT_PROXY_AUTHORITY),
@@ -49,8 +52,8 @@ def node_certificates(node: str, hosts: tuple[str, ...]) -> list[Certificate]:
 def cluster_certificates(state: ClusterState, hostname: str) -> list[Certificate]:
     """Returns all certificates for a cluster of processes on this machine."""
     outside = [state.join_address] if state.join_address else []
-    api_hosts = _unique(*LOCAL_HOSTS, hostname, *([state.gateway] if state.nodes else []), *outside)
-    certificates = control_plane_certificates(api_hosts, LOCAL_HOSTS)
+    api_hosts = _unique(*LOCAL_HOSTS, hostname, *(each.gateway for each in state.networks if state.nodes), *outside)
+    certificates = control_plane_certificates(api_hosts, LOCAL_HOSTS, state.service_cidrs)
     if state.join_address:
         certificates.append(Certificate(NODE_ROUTES, "system:kube-proxy"))  # which may watch Nodes
     if state.cloud:
@@ -59,7 +62,9 @@ def cluster_certificates(state: ClusterState, hostname: str) -> list[Certificate
             for name in (CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER)
         ]
     for node in state.nodes:
-        certificates += node_certificates(node.name, (state.node_ip(node.index), "127.0.0.1"))
+        certificates += node_certificates(
+            node.name, (*(each.node_ip(node.index) for each in state.networks), "127.0.0.1")
+        )
     return certificates
 
 

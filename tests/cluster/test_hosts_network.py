@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from kubeapi.core.namespace import Namespace
-from mini_cluster.cluster.state import SERVICE_CIDR
+from mini_cluster.cluster.families import SERVICE_CIDRS
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.eventually import eventually
 from tests.kits.manifests import service
@@ -111,9 +111,9 @@ def test_nothing_for_an_address_that_nobody_has_leaves_by_the_uplink(
 ) -> None:
     state, bridge = cluster.cluster.state(), cluster.cluster.layout.bridge
     unused, elsewhere = "10.96.200.200", state.pod_network.replace(".0.0/16", ".200.200")
-    pod_of_worker_1, host = (network.replace(".0/24", ".200") for network in (state.pod_cidr(1), state.subnet))
+    pod_of_worker_1, host = (network.replace(".0/24", ".200") for network in (state.pod_cidrs(1)[0], state.subnet))
     said: dict[tuple[str, str], Future[str]] = {}
-    networks = [IPv4Network(text) for text in (SERVICE_CIDR, state.pod_network, state.subnet)]
+    networks = [IPv4Network(text) for text in (SERVICE_CIDRS[4], state.pod_network, state.subnet)]
     with SentPackets(uplink() or "lo") as leaving, SentPackets(bridge) as staying:
         with ThreadPoolExecutor() as pool:  # some must wait until nobody has answered for the address
             for address in (unused, elsewhere, pod_of_worker_1, host):
@@ -168,8 +168,8 @@ def test_the_machine_reaches_pods_by_their_address(pods: dict[str, str]) -> None
 
 def test_addresses_of_pods_are_their_host_s(cluster: ClusterHandle, pods: dict[str, str]) -> None:
     state = cluster.cluster.state()
-    assert pods["one"].startswith(state.pod_cidr(1).rpartition(".")[0])
-    assert pods["two"].startswith(state.pod_cidr(2).rpartition(".")[0])
+    assert pods["one"].startswith(state.pod_cidrs(1)[0].rpartition(".")[0])
+    assert pods["two"].startswith(state.pod_cidrs(2)[0].rpartition(".")[0])
 
 
 async def test_the_plugin_gives_a_namespace_and_a_client(cluster: ClusterHandle, namespace: str) -> None:

@@ -11,12 +11,14 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.registry import registry_host
+from mini_cluster.cluster.state import ClusterState, Ports
 from mini_cluster.errors import ClusterError
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.engine import HostEngineError
@@ -228,13 +230,15 @@ def test_down_leaves_the_machine_as_it_was(other: Cluster, guestbook_archive: Pa
 
 def test_clusters_that_choose_networks_at_once_choose_different_ones(tmp_path: Path) -> None:
     layouts = [Layout.of(tmp_path / str(number)) for number in range(4)]
+    state = ClusterState("", "", Ports(1, 2, 3, ()), ip_family="dual")
     try:
         with ThreadPoolExecutor() as pool:
-            pairs = list(pool.map(hosts.claim_networks, layouts))
+            states = list(pool.map(partial(hosts.claim_networks, state=state), layouts))
     finally:
         for layout in layouts:
             hosts.remove_machine(layout)
-    assert len({subnet for subnet, _ in pairs}) == len({pod_network for _, pod_network in pairs}) == len(layouts)
+    for name in ("subnet", "pod_network", "subnet6", "pod_network6"):
+        assert len({getattr(state, name) for state in states}) == len(layouts)
 
 
 def test_the_folder_of_namespaces_is_unmounted_unless_somebody_uses_it(tmp_path: Path) -> None:

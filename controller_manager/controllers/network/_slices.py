@@ -25,7 +25,15 @@ from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.headless import HEADLESS_LABEL
 from kubeapi.core.service.model import Service
-from kubeapi.discovery.endpointslice import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
+from kubeapi.discovery.endpointslice import (
+    Endpoint,
+    EndpointConditions,
+    EndpointHints,
+    EndpointPort,
+    EndpointSlice,
+    ForNode,
+    ForZone,
+)
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
@@ -73,6 +81,7 @@ def desired_endpoints(
 
 
 def endpoint_of(service: Service, pod: Pod, addresses: list[str], node: Node | None) -> Endpoint:
+    zone = node.labels.get(ZONE_LABEL) if node is not None else None
     serving, terminating = is_ready(pod), pod.metadata.deletionTimestamp is not None
     return Endpoint(
         addresses=addresses,
@@ -84,8 +93,19 @@ def endpoint_of(service: Service, pod: Pod, addresses: list[str], node: Node | N
         hostname=hostname_of(pod, service),
         targetRef=ObjectReference(kind="Pod", namespace=pod.namespace, name=pod.name, uid=pod.metadata.uid),
         nodeName=pod.spec.nodeName,
-        zone=node.labels.get(ZONE_LABEL) if node is not None else None,
+        zone=zone,
+        hints=_hints(service.spec.trafficDistribution, pod.spec.nodeName, zone),
     )
+
+
+def _hints(distribution: str | None, node: str | None, zone: str | None) -> EndpointHints | None:
+    """Returns for whom the endpoint is nearest, as the Service wants its traffic distributed.
+
+    Source: Kubernetes documentation, "Traffic distribution".
+    """
+    nodes = [ForNode(name=node)] if distribution == "PreferSameNode" and node else None
+    zones = [ForZone(name=zone)] if distribution and zone else None
+    return EndpointHints(forNodes=nodes, forZones=zones) if nodes or zones else None
 
 
 def _ports_of(service: Service, pod: Pod) -> PortKey:

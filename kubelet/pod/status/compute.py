@@ -28,6 +28,7 @@ from kubeapi.core.pod.status import (
     VolumeMountStatus,
 )
 from kubeapi.core.pod.volumes import VolumeMount
+from kubelet.container.downward import pod_addresses
 from kubelet.container.limits import qos_class
 from kubelet.container.spec import ID_PREFIX, api_statuses, is_lost
 from kubelet.pod.actions import EXIT_UNKNOWN, should_restart
@@ -157,7 +158,7 @@ class _Status:
             return self.inputs.node_ips
         sandbox = self.runtime.sandbox if self.runtime else None
         if sandbox is not None and sandbox.ready:
-            return sandbox.ips
+            return pod_addresses(sandbox, self.inputs.node_ips)
         return tuple(item.ip for item in self.pod.status.podIPs or ())
 
     # containers

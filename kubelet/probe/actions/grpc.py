@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from apimachinery.durations import format_duration
+from componentbase.net.authority import join_host_port
 from componentbase.net.http2 import Http2Connection, Http2Error, Http2Stream, header_block
 from componentbase.net.varint import varint
 from kubeapi.core.pod.probes import GRPCAction
@@ -49,7 +50,7 @@ async def _check(host: str, port: int, service: str) -> str:
     _, connection = await loop.create_connection(Http2Connection, host, port)
     try:
         call = _Call(loop)
-        connection.open(call, _headers(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), _request(service))
+        connection.open(call, _headers(join_host_port(host, port)), _request(service))
         body = await call.body
     except Http2Error as error:
         raise GrpcError(str(error)) from None

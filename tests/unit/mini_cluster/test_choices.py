@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import pytest
 
 from mini_cluster.cluster.etcd_members import etcd_members, initial_cluster
+from mini_cluster.cluster.families import HOST_SUBNETS, POD_NETWORKS
 from mini_cluster.cluster.layout import SOCKET_PATH_LIMIT, Layout
 from mini_cluster.cluster.state import (
-    HOST_SUBNETS,
     MAX_NODES,
-    POD_NETWORKS,
     ClusterState,
     EtcdPorts,
+    NodeState,
     Ports,
     StateError,
     choose_network,
@@ -28,6 +28,7 @@ from mini_cluster.cluster.state import (
     save_state,
 )
 
+BOTH_SERVICE_CIDRS = ("10.96.0.0/16", "fd00:10:96::/112")
 STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 20003, 20004, (EtcdPorts(20001, 20002),)))
 
 
@@ -52,10 +53,11 @@ def test_a_user_without_root_gets_a_socket_folder_that_may_be_made() -> None:
 
 
 def test_the_first_subnet_that_overlaps_nothing_is_chosen() -> None:
-    used = [IPv4Network("172.30.0.0/24"), IPv4Network("172.30.1.128/25"), IPv4Network("10.0.0.0/8")]
-    assert str(choose_network(HOST_SUBNETS, used)) == "172.30.2.0/24"
+    used = [ip_network(text) for text in ("172.30.0.0/24", "172.30.1.128/25", "10.0.0.0/8", "fd00:172:30::/64")]
+    assert str(choose_network(HOST_SUBNETS[4], used)) == "172.30.2.0/24"
+    assert str(choose_network(HOST_SUBNETS[6], used)) == "fd00:172:30:1::/64"
     with pytest.raises(StateError):
-        choose_network(POD_NETWORKS, used)
+        choose_network(POD_NETWORKS[4], used)
 
 
 def test_the_default_route_is_no_network_in_use() -> None:
@@ -64,6 +66,7 @@ def test_the_default_route_is_no_network_in_use() -> None:
         {"dst": "172.30.0.0/24", "dev": "mk1"},
         {"type": "unreachable", "dst": "10.96.0.0/16"},
         {"type": "local", "dst": "10.1.2.3", "dev": "eth0"},
+        {"type": "unreachable", "dst": "fd00:10:244::/56", "dev": "lo"},
     ]
     addresses = [
         {"ifname": "docker0", "addr_info": [{"family": "inet", "local": "172.17.0.1", "prefixlen": 16}]},
@@ -74,6 +77,7 @@ def test_the_default_route_is_no_network_in_use() -> None:
         IPv4Network("10.96.0.0/16"): "",
         IPv4Network("10.1.2.3/32"): "eth0",
         IPv4Network("172.17.0.0/16"): "docker0",
+        IPv6Network("fd00:10:244::/56"): "lo",
     }
 
 
@@ -142,8 +146,26 @@ def test_addresses_of_nodes_don_t_meet() -> None:
     indexes = range(1, MAX_NODES + 1)
     addresses = {STATE.node_ip(index) for index in indexes} | {STATE.gateway}
     assert len(addresses) == MAX_NODES + 1
-    assert [STATE.pod_cidr(index) for index in (1, 2)] == ["10.244.1.0/24", "10.244.2.0/24"]
-    assert STATE.pod_gateway(2) == "10.244.2.1/24"
+    assert [STATE.pod_cidrs(index) for index in (1, 2)] == [("10.244.1.0/24",), ("10.244.2.0/24",)]
+    assert STATE.networks[0].pod_gateway(2) == "10.244.2.1/24"
+
+
+@pytest.mark.parametrize(
+    ("family", "versions", "services"),
+    [("ipv4", [4], ("10.96.0.0/16",)), ("ipv6", [6], ("fd00:10:96::/112",)), ("dual", [4, 6], BOTH_SERVICE_CIDRS)],
+)
+def test_a_cluster_tells_of_the_families_that_it_was_made_with(
+    family: str, versions: list[int], services: tuple[str, ...]
+) -> None:
+    state = replace(STATE, ip_family=family, nodes=(NodeState(1),))
+    if family != "ipv4":
+        state = replace(state, subnet6="fd00:172:30:7::/64", pod_network6="fd00:10:244::/56")
+    nodes = {4: ("172.30.7.12", "10.244.2.0/24"), 6: ("fd00:172:30:7::c", "fd00:10:244:2::/64")}
+    assert list(zip(state.node_ips(2), state.pod_cidrs(2), strict=True)) == [nodes[version] for version in versions]
+    assert state.service_cidrs == services
+    assert state.node_ip(2) == "172.30.7.12", "daemons speak IPv4"
+    assert state.api_bind_address == ("0.0.0.0" if family == "ipv4" else "::")
+    assert state.api_advertise_address == ("fd00:172:30:7::1" if family == "ipv6" else "172.30.7.1")
 
 
 def test_without_hosts_the_api_server_is_on_loopback_only() -> None:

@@ -124,6 +124,23 @@ def test_an_endpoint_says_where_it_is_and_who() -> None:
     assert only(service(), pod(1, hostname="db-0", subdomain="other")).hostname is None
 
 
+@pytest.mark.parametrize(
+    ("distribution", "zones", "nodes"),
+    [
+        (None, None, None),
+        ("PreferClose", ["z1"], None),
+        ("PreferSameZone", ["z1"], None),
+        ("PreferSameNode", ["z1"], ["n1"]),
+    ],
+)
+def test_an_endpoint_says_whom_it_should_serve(
+    distribution: str | None, zones: list[str] | None, nodes: list[str] | None
+) -> None:
+    hints = only(service(trafficDistribution=distribution), pod(1)).hints
+    assert (hints and hints.forZones and [zone.name for zone in hints.forZones]) == zones
+    assert (hints and hints.forNodes and [node.name for node in hints.forNodes]) == nodes
+
+
 def test_a_pod_on_a_node_that_is_gone_is_left_out_unless_unready_ones_are_published() -> None:
     desired = desired_endpoints(service(), [pod(1, node="gone")], lambda name: None, "IPv4")
     assert (desired.endpoints, desired.missing_nodes) == ({}, {"gone"})

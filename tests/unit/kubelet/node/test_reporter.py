@@ -295,7 +295,11 @@ class TestOptions:
     def test_flags_shape_the_node(self) -> None:
         given = ["--hostname-override=Worker-1", "--node-ip=10.0.0.2", "--pod-cidr=10.244.1.0/24", "--root-dir=/r/"]
         options = parse_options([*given, "--node-labels=a=1,b=2", "--system-reserved=cpu=500m"])
-        assert (options.node_name, options.node_ips, options.pod_cidr) == ("worker-1", ("10.0.0.2",), "10.244.1.0/24")
+        assert (options.node_name, options.node_ips, options.pod_cidrs) == (
+            "worker-1",
+            ("10.0.0.2",),
+            ("10.244.1.0/24",),
+        )
         assert (options.root_dir, options.node_labels) == ("/r", {"a": "1", "b": "2"})
         assert options.resources.reserved == {"cpu": Fraction(1, 2)}
 
