@@ -82,6 +82,15 @@ class Lookup:
         matches = (item for item in self._resources.values() if (item.api_version, item.kind) == (api_version, kind))
         return next(matches, None)
 
+    def equivalents(self, resource: Resource[Any]) -> list[Resource[Any]]:
+        """Returns the other kinds that show the same stored objects."""
+        stored = resource.view.of if resource.view else resource
+        return [
+            item
+            for item in self._resources.values()
+            if item is not resource and (item is stored or (item.view is not None and item.view.of is stored))
+        ]
+
     def derived(self, resource: Resource[Any], make: Callable[[list[Any]], D]) -> D:
         """Returns `make` of all cached objects of a resource, computed again once one of them has changed."""
         changed = self.storage.changed(resource)
