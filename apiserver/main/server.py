@@ -176,6 +176,7 @@ class ApiServer:
             self._flow_keeper = FlowControlKeeper(flows, self.stores, self.storage, clock, APISERVER)
             metrics.add(FlowMetrics(flows))
             add_debug_routes(web, flows)
+        metrics.add(lookup)
         self._auditor = make_auditor(options.audit, clock)
         if self._auditor is not None:
             metrics.add(self._auditor)

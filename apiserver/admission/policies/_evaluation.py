@@ -7,7 +7,7 @@ so that other requests go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from apiserver.admission._review import MustAsk, Review
@@ -87,6 +87,24 @@ class _Lazy(dict[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._programs
+
+
+def conditions_hold(conditions: Sequence[tuple[str, Program]], evaluation: Evaluation) -> bool:
+    """Tells whether the match conditions (name, expression) hold. One that is false decides, whatever errors others
+    have.
+
+    Raises: EvaluationError, if none is false and one fails.
+    """
+    fault: EvaluationError | None = None
+    for _, program in conditions:
+        try:
+            if evaluation.value(program) is not True:
+                return False
+        except EvaluationError as error:
+            fault = fault or error
+    if fault is not None:
+        raise fault
+    return True
 
 
 def request_values(review: Review, document: dict[str, Any] | None, param: dict[str, Any] | None) -> dict[str, Any]:

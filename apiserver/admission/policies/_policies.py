@@ -8,13 +8,12 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
-from apimachinery.errors import StatusError
-from apimachinery.meta import Object
+from apimachinery.errors import FieldError, StatusError
 from apimachinery.model import decode
 from apimachinery.resource import Resource
 from apimachinery.selectors import selector_of
 from apiserver.admission._matching import KindMatch, Matcher, RequestKind
-from apiserver.admission._plugin import Attributes, Lookup
+from apiserver.admission._plugin import UPDATE, Attributes, Lookup, refused
 from apiserver.storage.interface import Entry
 from kubeapi.admissionregistration._expressions import BOOLEAN, Scope
 from kubeapi.admissionregistration._policy import ParamKind, PolicyBindingSpec
@@ -93,6 +92,8 @@ class PolicySet(Generic[S]):
         if not self._bound:
             return []
         kind = RequestKind.of(attributes)
+        if kind.subresource == "binding" and kind.operation == UPDATE:
+            return []  # what a Binding, which has passed them, makes of its pod
         candidates = self._kinds.get(kind)
         if candidates is None:
             if len(self._kinds) >= MOST_KINDS:
@@ -133,7 +134,7 @@ class PolicySet(Generic[S]):
                 yield Candidate(bound, (policy, binding))
 
 
-def compile_parts(policy: Object, spec: Any, scope: Scope) -> tuple[list[tuple[str, Program]], dict[str, Program]]:
+def compile_parts(spec: Any, scope: Scope) -> tuple[list[tuple[str, Program]], dict[str, Program]]:
     """Compiles the conditions and variables of a policy, and declares these. Raises: CompileError."""
     conditions = [
         (condition.name, scope.compile(condition.expression, expected=BOOLEAN, variables=False))
@@ -146,6 +147,20 @@ def compile_parts(policy: Object, spec: Any, scope: Scope) -> tuple[list[tuple[s
         program = variables[variable.name] = scope.compile(variable.expression)
         scope.declare(variable.name, program.type)
     return conditions, variables
+
+
+CODES = {"Forbidden": 403, "Unauthorized": 401, "RequestEntityTooLarge": 413}
+
+
+def denied(attributes: Attributes, message: str, reason: str = "Invalid", *, whole: bool = False) -> StatusError:
+    """The answer to a request that a policy refuses; `whole`: the message says itself what is refused."""
+    error = refused(attributes, message, [FieldError("", "", message)])
+    if whole:
+        error.message, error.code = message, 403
+    else:
+        error.code = CODES.get(reason, 422)
+    error.reason = reason
+    return error
 
 
 class Params:

@@ -13,11 +13,16 @@ from typing import Any
 
 import orjson
 
-from apimachinery.errors import FieldError, StatusError
 from apiserver.admission._matching import OPERATIONS
-from apiserver.admission._plugin import Attributes, Lookup, Plugin, refused
+from apiserver.admission._plugin import Attributes, Lookup, Plugin
 from apiserver.admission._review import Review
-from apiserver.admission.policies._evaluation import Evaluation, OutOfBudget, request_values, within_reach
+from apiserver.admission.policies._evaluation import (
+    Evaluation,
+    OutOfBudget,
+    conditions_hold,
+    request_values,
+    within_reach,
+)
 from apiserver.admission.policies._metrics import NO_ERROR, PolicyMetrics
 from apiserver.admission.policies._policies import (
     Bound,
@@ -27,6 +32,7 @@ from apiserver.admission.policies._policies import (
     PolicySet,
     compile_parts,
     compiled_matcher,
+    denied,
 )
 from kubeapi.admissionregistration._expressions import BOOLEAN, TEXT, TEXT_OR_NULL, Scope, described
 from kubeapi.admissionregistration._rules import GROUP
@@ -37,7 +43,6 @@ MAX_MESSAGE_BYTES = 5 * 1024
 MAX_ANNOTATION_BYTES = 10 * 1024
 OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 FAILURE_ANNOTATION = "validation.policy.admission.k8s.io/validation_failure"
-CODES = {"Forbidden": 403, "Unauthorized": 401, "RequestEntityTooLarge": 413}
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def compile_policy(policy: ValidatingAdmissionPolicy) -> ValidatingPolicy:
     validations: list[CompiledValidation] = []
     annotations: list[tuple[str, Program]] = []
     try:
-        conditions, variables = compile_parts(policy, spec, scope)
+        conditions, variables = compile_parts(spec, scope)
         for item in spec.validations or ():
             text = (item.messageExpression or "").strip()
             message = scope.compile(text, expected=TEXT, authorizer=False) if text else None
@@ -236,7 +241,7 @@ def _evaluate_all(
 def _evaluate(policy: ValidatingPolicy, evaluation: Evaluation) -> Outcome:
     outcome = Outcome()
     try:
-        if not conditions_hold(policy, evaluation):
+        if not conditions_hold(policy.conditions, evaluation):
             return outcome
         for index, validation in enumerate(policy.validations):
             try:
@@ -268,23 +273,6 @@ def _annotate(outcome: Outcome, policy: ValidatingPolicy, evaluation: Evaluation
         outcome.annotations[key] = value.strip().encode()[:MAX_ANNOTATION_BYTES].decode(errors="ignore")
 
 
-def conditions_hold(policy: Compiled, evaluation: Evaluation) -> bool:
-    """Tells whether the match conditions hold. One that is false decides, whatever errors others have.
-
-    Raises: EvaluationError, if none is false and one fails.
-    """
-    fault: EvaluationError | None = None
-    for _, program in policy.conditions:
-        try:
-            if evaluation.value(program) is not True:
-                return False
-        except EvaluationError as error:
-            fault = fault or error
-    if fault is not None:
-        raise fault
-    return True
-
-
 def _message(validation: CompiledValidation, evaluation: Evaluation) -> str:
     if validation.message_program is None:
         return validation.message
@@ -305,12 +293,6 @@ def _conclude(attributes: Attributes, verdict: Verdict) -> None:
     if verdict.refusals:
         message, reason = verdict.refusals[0]
         raise denied(attributes, message, reason or "Invalid")
-
-
-def denied(attributes: Attributes, message: str, reason: str) -> StatusError:
-    error = refused(attributes, message, [FieldError("", "", message)])
-    error.reason, error.code = reason, CODES.get(reason, 422)
-    return error
 
 
 def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
