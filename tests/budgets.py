@@ -27,6 +27,7 @@ BUDGET_SECONDS = {
     "unit/kubectl": 10,
     "unit/kubelet": 20,
     "unit/kubeproxy": 3,
+    "unit/netagent": 5,
     "unit/mini_cluster": 10,
     "unit/scheduler": 15,
     "golden": 120,
@@ -43,6 +44,7 @@ BUDGET_SECONDS = {
     "cluster/clients": 60,
     "cluster/kubelet": 120,
     "cluster/kubeproxy": 60,
+    "cluster/netagent": 20,
 }
 """By folder under tests/; the tests right in a folder count for it alone."""
 
