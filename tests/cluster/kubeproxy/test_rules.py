@@ -250,7 +250,7 @@ def test_source_ranges_guard_the_load_balancers_address(node: Node) -> None:
     assert node.outside.ask_tcp(BALANCER_IP, 80)[0] == node.pods[0].name
     node.apply(replace(service, source_ranges=("192.0.2.0/24",)))
     with pytest.raises(TimeoutError):
-        node.outside.ask_tcp(BALANCER_IP, 80)
+        node.outside.ask_tcp(BALANCER_IP, 80, timeout_seconds=0.5)
 
 
 def test_removed_endpoints_and_services_leave_no_chains(node: Node) -> None:

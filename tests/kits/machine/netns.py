@@ -68,11 +68,11 @@ class Namespace:
         self._sockets.append(listener)
         self._start(self._forward_all, listener)
 
-    def ask_tcp(self, address: str, port: int) -> tuple[str, str]:
+    def ask_tcp(self, address: str, port: int, timeout_seconds: float = ANSWER_TIMEOUT_SECONDS) -> tuple[str, str]:
         """(name of who answered, our address as they saw it). Raises: ConnectionRefusedError, TimeoutError."""
 
         def ask() -> bytes:
-            with socket.create_connection((address, port), timeout=ANSWER_TIMEOUT_SECONDS) as client:
+            with socket.create_connection((address, port), timeout=timeout_seconds) as client:
                 client.shutdown(socket.SHUT_WR)
                 return client.makefile("rb").read()
 
