@@ -9,9 +9,9 @@ from kubeproxy.family import Kernel
 from kubeproxy.iptables.restore import (
     ALL_JUMPS,
     TABLES,
-    Installed,
     Writes,
-    cleanup_text,
+    cleanup_texts,
+    in_batches,
     parse_save,
     repair,
     restore_text,
@@ -43,16 +43,16 @@ class IptablesKernel(Kernel):
         return service_fragment(ports, self._settings)
 
     async def write(self, delta: Delta) -> None:
-        await self._restore(restore_text(Writes(delta)))
+        await self._restore(Writes(delta))
 
     async def repair(self, ledger: Ledger, *, trusted: bool) -> None:
         installed = parse_save(await save(self._settings.family))
-        if text := restore_text(repair(ledger, installed, trusted=trusted)):
-            await self._restore(text)
+        await self._restore(repair(ledger, installed, trusted=trusted))
 
-    async def _restore(self, text: str) -> None:
-        async with self.monitor.own(sum(f"*{table}\n" in text for table in TABLES)):
-            await restore(text, self._settings.family)
+    async def _restore(self, writes: Writes) -> None:
+        for text in filter(None, map(restore_text, in_batches(writes))):
+            async with self.monitor.own(sum(f"*{table}\n" in text for table in TABLES)):
+                await restore(text, self._settings.family)
 
 
 async def watch(family: Family) -> RuleMonitor:
@@ -82,8 +82,7 @@ async def restore(text: str, family: Family) -> None:
 
 async def cleanup(family: Family) -> bool:
     """Removes every chain and jump of kube-proxy; False when there were none. Raises: CommandError."""
-    installed: Installed = parse_save(await save(family))
-    text = cleanup_text(installed)
-    if text:
+    texts = cleanup_texts(parse_save(await save(family)))
+    for text in texts:
         await restore(text, family)
-    return bool(text)
+    return bool(texts)

@@ -8,7 +8,7 @@ Built-in chains only get the jumps that are missing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kubeproxy.iptables.rules import (
     EXTERNAL_SERVICES,
@@ -27,6 +27,7 @@ from kubeproxy.iptables.rules import (
 from kubeproxy.ledger import Delta, Key, Ledger
 
 TABLES = ("nat", "filter")
+CHAINS_AT_ONCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,37 @@ def repair(ledger: Ledger, installed: Installed, *, trusted: bool) -> Writes:
     return Writes(delta, tuple(missing))
 
 
+def in_batches(writes: Writes) -> list[Writes]:
+    """Splits what has many chains: the time of one run grows with their square (10,000 Services: minutes).
+
+    First the chains of one owner, those first that others lead to; then, in one run, all that leads to them; last what
+    is gone. So between two runs every rule leads to where it did before, or does afterwards.
+    """
+    delta = writes.delta
+    own = sorted(delta.chains.keys() - SHARED, key=_rank)
+    if len(own) + len(delta.gone) <= CHAINS_AT_ONCE:
+        return [writes]
+    shared = {key: rules for key, rules in delta.chains.items() if key in SHARED}
+    return [
+        *(Writes(Delta(chains={key: delta.chains[key] for key in part})) for part in _parts(own)),
+        replace(writes, delta=Delta(shared, [], delta.removed, delta.added)),
+        *(Writes(Delta(gone=part)) for part in _parts(sorted(delta.gone, key=_rank, reverse=True))),
+    ]
+
+
+def _rank(key: Key) -> int:
+    """Orders chains so that each leads only to those of a lower rank."""
+    kinds = len(SERVICE_CHAIN_PREFIXES)
+    if key in SHARED:
+        return kinds + 1
+    return next((rank for rank, prefix in enumerate(SERVICE_CHAIN_PREFIXES, 1) if key[1].startswith(prefix)), 0)
+
+
+def _parts(keys: list[Key]) -> Iterator[list[Key]]:
+    for start in range(0, len(keys), CHAINS_AT_ONCE):
+        yield keys[start : start + CHAINS_AT_ONCE]
+
+
 def _shared(ledger: Ledger) -> Iterator[tuple[Key, Mapping[str, str]]]:
     for key in SHARED:
         yield key, ledger.entries.get(key, {})
@@ -146,7 +178,7 @@ def restore_text(writes: Writes) -> str:
 def _table_text(table: str, writes: Writes) -> str:
     delta = writes.delta
     filled = {chain: rules for (owner, chain), rules in delta.chains.items() if owner == table}
-    gone = sorted(chain for owner, chain in delta.gone if owner == table)
+    gone = [chain for owner, chain in delta.gone if owner == table]
     # Inserted at the head one after the other, so the last of the list is inserted first.
     lines = [
         f"-I {jump.chain} 1 {jump.arguments} -j {jump.target}"
@@ -167,14 +199,23 @@ def _table_text(table: str, writes: Writes) -> str:
     return "\n".join([f"*{table}", *(f":{chain} - [0:0]" for chain in (*filled, *gone)), *lines, "COMMIT"]) + "\n"
 
 
-def cleanup_text(installed: Installed) -> str:
-    """Returns the text that removes every jump and chain of ours; "" when there are none."""
-    text = ""
-    for table in TABLES:
-        chains = sorted(chain for owner, chain in installed.chains if owner == table)
-        deletions = [f"-D {rule}" for owner, rule in installed.jump_rules if owner == table]
-        if chains or deletions:
-            flushes = [f":{chain} - [0:0]" for chain in chains]
-            removals = [f"-X {chain}" for chain in chains]
-            text += "\n".join([f"*{table}", *flushes, *deletions, *removals, "COMMIT"]) + "\n"
-    return text
+def cleanup_texts(installed: Installed) -> list[str]:
+    """Returns the texts that remove, one after the other, every jump and chain of ours; none when there are none."""
+    texts = []
+    own = sorted(installed.chains, key=_rank, reverse=True)
+    jumps = {table: [f"-D {rule}" for owner, rule in installed.jump_rules if owner == table] for table in TABLES}
+    for part in list(_parts(own)) or [[]]:
+        text = ""
+        for table in TABLES:
+            chains = [chain for owner, chain in part if owner == table]
+            if chains or jumps[table]:
+                lines = [
+                    *(f":{chain} - [0:0]" for chain in chains),
+                    *jumps.pop(table, []),
+                    *(f"-X {c}" for c in chains),
+                ]
+                text += "\n".join([f"*{table}", *lines, "COMMIT"]) + "\n"
+                jumps[table] = []
+        if text:
+            texts.append(text)
+    return texts

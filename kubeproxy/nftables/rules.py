@@ -30,6 +30,10 @@ MASQUERADING, MARK_FOR_MASQUERADE, REJECT = "masquerading", "mark-for-masquerade
 SERVICES, SERVICE_ENDPOINTS, NODE_PORT_ENDPOINTS = "services", "service-endpoints-check", "nodeport-endpoints-check"
 FIREWALL, CLUSTER_IPS_CHECK = "firewall-check", "cluster-ips-check"
 
+MOST_RULES = 8
+"""The most endpoints that are chosen by a rule each. More are chosen by a map, which `nft` has to read with every later
+change: there should be few of them."""
+
 HOOKS = {
     "filter-prerouting": "type filter hook prerouting priority -110",
     "filter-input": "type filter hook input priority -110",
@@ -223,8 +227,13 @@ class _PortRules:
             for endpoint, target in zip(endpoints, targets, strict=True):
                 self._rules(chain, f"{self._ip} saddr @{self._affinity_set(endpoint)} goto {target}")
         generator = "inc" if port.balance is Balance.ROUND_ROBIN else "random"
-        choices = ", ".join(f"{number} : goto {target}" for number, target in enumerate(targets))
-        self._rules(chain, f"numgen {generator} mod {len(targets)} vmap {{ {choices} }}")
+        if len(targets) > MOST_RULES:
+            choices = ", ".join(f"{number} : goto {target}" for number, target in enumerate(targets))
+            self._rules(chain, f"numgen {generator} mod {len(targets)} vmap {{ {choices} }}")
+            return
+        for left, target in zip(range(len(targets), 1, -1), targets, strict=False):
+            self._rules(chain, f"numgen {generator} mod {left} 0 goto {target}")
+        self._rules(chain, f"goto {targets[-1]}")
 
     def _affinity_set(self, endpoint: Endpoint) -> str:
         """Another timeout makes another set: a set's own can't be changed."""

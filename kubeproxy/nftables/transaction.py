@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import orjson
 
 from kubeproxy.ledger import Delta, Key, Ledger
-from kubeproxy.nftables.rules import CHAIN, HOOKS, MAP, SET, TABLE, shared_types
+from kubeproxy.nftables.rules import CHAIN, HOOKS, SET, TABLE, shared_types
 from kubeproxy.settings import Family, Settings
 
 ELEMENTS_PER_LINE = 500
@@ -71,13 +71,9 @@ def whole_text(ledger: Ledger, installed: Iterable[Key], settings: Settings) -> 
 
 
 def parse_names(text: str) -> list[Key]:
-    """Reads `nft -j -t list table`: the chains, sets and maps in it."""
-    found = []
-    for item in orjson.loads(text)["nftables"]:
-        for kind in (CHAIN, SET, MAP):
-            if kind in item:
-                found.append((kind, item[kind]["name"]))
-    return found
+    """Reads `nft -j list chains` or `sets`: those of kube-proxy's table."""
+    items = [(kind, item[kind]) for item in orjson.loads(text)["nftables"] for kind in (CHAIN, SET) if kind in item]
+    return [(kind, entry["name"]) for kind, entry in items if entry["table"] == TABLE]
 
 
 def _hook(name: str) -> str:
