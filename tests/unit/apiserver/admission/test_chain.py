@@ -71,7 +71,8 @@ async def test_what_a_client_set_stays() -> None:
         "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}],
     }  # fmt: skip
     pod = decode_object(PODS, orjson.dumps({"metadata": {"name": "p"}, "spec": spec}))
-    plugins = enabled_plugins(["NamespaceLifecycle", "LimitRanger", "Priority", "ServiceAccount"], [])
+    off = ["NamespaceLifecycle", "LimitRanger", "Priority", "ServiceAccount", "MutatingAdmissionPolicy"]
+    plugins = enabled_plugins(off, [])
     chain = Chain(plugins, Lookup(None, {}, AlwaysAllow()))  # type: ignore[arg-type]
     await chain.mutate(attributes(PODS, pod))
     keys = [toleration.key for toleration in pod.spec.tolerations or ()]
