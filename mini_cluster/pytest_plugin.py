@@ -133,7 +133,7 @@ def leave_evidence(name: str, fixture: LeavesEvidence, parent: Path = EVIDENCE_F
 
 
 @contextmanager
-def running_cluster(nodes: int) -> Iterator[ClusterHandle]:
+def running_cluster(nodes: int, ip_family: str = "ipv4") -> Iterator[ClusterHandle]:
     """Runs a cluster in a new folder; at the end, also when this process is killed, nothing of it remains."""
     from mini_cluster.console import Console
     from mini_cluster.launcher import Cluster
@@ -143,7 +143,7 @@ def running_cluster(nodes: int) -> Iterator[ClusterHandle]:
     cluster = Cluster(folder, Console(quiet=True), owner_pid=0 if keep else os.getpid())
     try:
         try:
-            cluster.up(nodes, api_port=None)
+            cluster.up(nodes, api_port=None, ip_family=ip_family)
         except Exception as error:
             error.add_note(f"state of the cluster: {leave_evidence('up', cluster)}")
             raise
