@@ -6,6 +6,7 @@ A metric is a module constant beside the code it measures; this module renders t
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from prometheus_client import REGISTRY, Gauge
@@ -37,6 +38,18 @@ class Latencies(Generic[K]):
             row = self._rows[key] = [0.0] * (len(LATENCY_BUCKETS) + 2)
         row[bisect_left(LATENCY_BUCKETS, seconds)] += 1
         row[-1] += seconds
+
+    def counts(self) -> dict[K, int]:
+        """Returns how many times there are by label values."""
+        return {key: int(sum(row[:-1])) for key, row in self._rows.items()}
+
+    def merged(self, group: Callable[[K], K]) -> Latencies[K]:
+        """Returns the times under fewer label values."""
+        merged: Latencies[K] = Latencies()
+        for key, row in self._rows.items():
+            other = merged._rows.get(group(key), [0.0] * len(row))
+            merged._rows[group(key)] = [a + b for a, b in zip(row, other, strict=True)]
+        return merged
 
     def add_to(self, family: HistogramMetricFamily) -> None:
         """Adds all times to a family, whose labels are those of the keys."""

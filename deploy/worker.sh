@@ -4,6 +4,7 @@
 set -eu
 pod_network=10.244.0.0/16
 service_network=10.96.0.0/16
+dns_address=10.96.0.10
 pod_gateway=10.244.$WORKER.1/24
 
 # The kubelet and kube-proxy that share this container's network see here whether they are still in it.
@@ -18,6 +19,9 @@ if [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ]; then
     echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
 fi
 
+# The DNS' address is the host's own: kube-dns answers the host's pods there.
+ip address replace "$dns_address/32" dev lo
+
 for peer in 1 2 3 4 5; do
     [ "$peer" = "$WORKER" ] || ip route replace "10.244.$peer.0/24" via "$SUBNET.1$peer"
 done
@@ -25,8 +29,10 @@ done
 # kube-proxy's rules after it has found a route, so for Services it is a packet rule behind these.
 ip route replace unreachable "$pod_network"
 for chain in OUTPUT FORWARD; do
+    [ "$chain" = OUTPUT ] && elsewhere="! -o lo" || elsewhere=
     reject() {
-        iptables -w "$1" "$chain" -d "$service_network" -j REJECT --reject-with icmp-host-unreachable
+        # shellcheck disable=SC2086 # no word, or three
+        iptables -w "$1" "$chain" $elsewhere -d "$service_network" -j REJECT --reject-with icmp-host-unreachable
     }
     reject -C 2>/dev/null || reject -A
 done

@@ -1,14 +1,6 @@
-"""Makes the storage classes of a new cluster, and gives their provisioners, which are controllers, their rights.
-
-`python -m mini_cluster.storage_classes --server URL --pki FOLDER` does so for clusters that the launcher has not made.
-"""
+"""Makes the storage classes of a new cluster, and gives their provisioners, which are controllers, their rights."""
 
 from __future__ import annotations
-
-import argparse
-import sys
-from contextlib import closing
-from pathlib import Path
 
 from mini_cluster.api import AdminApi
 from mini_cluster.roles import EVENTS, READ, ROLES, Dict, account, grant, rule
@@ -51,17 +43,3 @@ def _class(name: str, provisioner: str, binding_mode: str, annotations: dict[str
         "reclaimPolicy": "Delete",
         "allowVolumeExpansion": True,
     }
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Makes the storage classes of a new cluster.")
-    parser.add_argument("--server", required=True, metavar="URL", help="the API server")
-    parser.add_argument("--pki", type=Path, required=True, metavar="DIR", help="folder of the administrator's key")
-    options = parser.parse_args()
-    with closing(AdminApi.at(options.server, options.pki)) as api:
-        ensure_storage_classes(api)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,6 +16,7 @@ BUDGET_SECONDS = {
     "unit/cloud_controller_manager": 3,
     "unit/cloudprovider": 3,
     "unit/cluster_autoscaler": 10,
+    "unit/clusterdns": 8,
     "unit/componentbase": 15,
     "unit/controller_manager": 20,
     "unit/deploy": 5,
@@ -27,7 +28,6 @@ BUDGET_SECONDS = {
     "unit/kubectl": 10,
     "unit/kubelet": 20,
     "unit/kubeproxy": 3,
-    "unit/netagent": 5,
     "unit/mini_cluster": 10,
     "unit/scheduler": 15,
     "golden": 120,
@@ -42,9 +42,9 @@ BUDGET_SECONDS = {
     "integration/storage": 60,
     "cluster": 480,
     "cluster/clients": 60,
+    "cluster/clusterdns": 20,
     "cluster/kubelet": 120,
     "cluster/kubeproxy": 60,
-    "cluster/netagent": 20,
 }
 """By folder under tests/; the tests right in a folder count for it alone."""
 

@@ -44,7 +44,7 @@ DESCRIPTION = """\
 Runs a Kubernetes cluster on this machine, each component a process of its own.
 
 The control plane (etcd, kube-apiserver, kube-controller-manager, kube-scheduler) runs directly on the machine. Each
-worker host is a network namespace with its own container engine, kubelet and kube-proxy.
+worker host is a network namespace with its own container engine, kubelet, kube-proxy and kube-dns.
 """
 
 EPILOG = """\

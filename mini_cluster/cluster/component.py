@@ -94,6 +94,8 @@ class Programs:
     registry: str = "docker-registry"
     machine_has_containerd: bool = False
     """An engine would use the machine's containerd unless it is given another."""
+    resolv_conf: str = "/etc/resolv.conf"
+    """The machine's resolvers, by addresses that worker hosts reach."""
 
     def script(self, name: str) -> str:
         return str(self.scripts / name)

@@ -200,10 +200,11 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
         node_ips=state.node_ips(node.index),
         pod_cidrs=state.pod_cidrs(node.index),
         pod_networks=tuple(each.pod_network for each in state.cluster_networks),
+        dns_addresses=tuple(each.dns_address for each in state.cluster_networks),
         proxy_mode=state.proxy_mode,
         wrapper=(programs.nsenter, f"--net=/var/run/netns/{layout.netns(node.name)}", "--"),
     )
-    engine, kubelet, kube_proxy = node_component_names(node.name)
+    engine, kubelet, kube_proxy, kube_dns = node_component_names(node.name)
     probe = HttpsProbe(host.address, KUBELET_PORT, "/readyz")  # it has reported its node by then
     return [
         host.engine(*_bridge(state, node)),
@@ -217,6 +218,7 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
             needs=(API_SERVER, engine),
         ),
         host.kube_proxy(layout.component_kubeconfig(kube_proxy), needs=(API_SERVER, engine)),
+        host.kube_dns(layout.component_kubeconfig(kube_dns), needs=(API_SERVER, engine)),
     ]
 
 

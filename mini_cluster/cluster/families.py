@@ -42,6 +42,10 @@ class Networks:
         return SERVICE_CIDRS[self.version]
 
     @property
+    def dns_address(self) -> str:
+        return dns_address(self.service_cidr)
+
+    @property
     def gateway(self) -> str:
         return str(ip_network(self.subnet)[1])
 
@@ -67,6 +71,16 @@ class Networks:
         network, prefix = ip_network(self.pod_network), _POD_PREFIX[self.version]
         size: int = 2 ** (network.max_prefixlen - prefix)
         return f"{network[size * index + host]}/{prefix}"
+
+
+def dns_address(service_cidr: str) -> str:
+    """Returns the address of the Service kube-dns. Each worker host has it on its loopback, and answers for itself."""
+    return str(ip_network(service_cidr)[10])
+
+
+def loopback_address(address: str) -> str:
+    """Returns a line for `ip -batch` that gives a host's loopback an address."""
+    return f"address replace {address}/128 dev lo nodad" if ":" in address else f"address replace {address}/32 dev lo"
 
 
 def first_of(network: str) -> str:

@@ -35,9 +35,10 @@ def joined_components(layout: Layout, state: ClusterState, joined: Joined, progr
         node_ips=(joined.address,),
         pod_cidrs=(joined.pod_cidr,),
         pod_networks=(state.pod_network,),
+        dns_addresses=(state.networks[0].dns_address,),
         proxy_mode=state.proxy_mode,
     )
-    engine, kubelet, _ = node_component_names(HOST.name)
+    engine, kubelet, *_ = node_component_names(HOST.name)
     kubeconfig = layout.component_kubeconfig(KUBELET)
     return [
         host.engine(f"--bridge={layout.bridge}"),
@@ -50,5 +51,6 @@ def joined_components(layout: Layout, state: ClusterState, joined: Joined, progr
             needs=(engine,),
         ),
         host.kube_proxy(kubeconfig, needs=(kubelet,)),  # which writes the kubeconfig
+        host.kube_dns(kubeconfig, needs=(kubelet,)),
         node_routes(layout, kubeconfig, state.subnet, joined.node_name, needs=kubelet),
     ]

@@ -166,6 +166,11 @@ class Layout:
         return self.route_metric - 0x04000000
 
     @property
+    def loopback_label(self) -> str:
+        """Marks the address of the DNS on a joined machine's loopback."""
+        return f"lo:{self.bridge}"
+
+    @property
     def rule_comment(self) -> str:
         """Comment on each packet rule that the launcher adds on the machine itself."""
         return f"mini-kubernetes-{self.key}"

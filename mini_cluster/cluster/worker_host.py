@@ -1,4 +1,4 @@
-"""The processes of a worker host, on the control plane's machine or another: engine, kubelet, kube-proxy. Pure."""
+"""The processes of a worker host, on any machine: engine, kubelet, kube-proxy, kube-dns. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mini_cluster.cluster.layout import Layout
 
 KUBELET_PORT = 10250
 KUBE_PROXY_HEALTH_PORT = 10256
+KUBE_DNS_HEALTH_PORT = 9153
 NODE_STATUS_UPDATE_FREQUENCY = "10s"
 SHUTDOWN_SECONDS, CRITICAL_SECONDS = 10, 3
 """The time that pods have to end when their host is switched off in order; the last of it is that of critical ones."""
@@ -36,6 +37,8 @@ class WorkerHost:
     pod_cidrs: tuple[str, ...]
     pod_networks: tuple[str, ...]
     """Addresses of all pods of the cluster."""
+    dns_addresses: tuple[str, ...]
+    """Those of the Service kube-dns, which the host has on its loopback."""
     proxy_mode: str
     wrapper: tuple[str, ...] = ()
     """The command that puts a process into the host's network."""
@@ -63,14 +66,14 @@ class WorkerHost:
         if self.programs.machine_has_containerd:
             program += (use_containerd(paths.docker_exec_root),)
             wrapper += start_containerd(paths.docker_exec_root, paths.docker_root)
-        name, _, _ = node_component_names(self.name)
+        name = node_component_names(self.name)[0]
         probe = SocketProbe(paths.docker_socket, "/_ping")
         return Component(name, program, probe, wrapper, node=self.name, logs_itself=False)
 
     def kubelet(self, kubeconfig: Path, *flags: str, ready: ReadinessProbe, needs: tuple[str, ...]) -> Component:
         """Returns the kubelet; `flags` are those about its certificates, and what it shares with other hosts."""
         paths = self.layout.node(self.name)
-        _, name, _ = node_component_names(self.name)
+        name = node_component_names(self.name)[1]
         program = (
             self.programs.script("kubelet"),
             f"--kubeconfig={kubeconfig}",
@@ -85,6 +88,8 @@ class WorkerHost:
             f"--port={KUBELET_PORT}",
             f"--client-ca-file={self.layout.certificate('ca')}",
             "--authorization-mode=Webhook",
+            f"--cluster-dns={','.join(self.dns_addresses)}",
+            f"--resolv-conf={self.programs.resolv_conf}",
             *flags,
             f"--node-status-update-frequency={NODE_STATUS_UPDATE_FREQUENCY}",
             f"--eviction-hard={EVICTION_HARD}",
@@ -97,7 +102,7 @@ class WorkerHost:
         return Component(name, program, ready, self.wrapper, needs=needs, node=self.name, host_stop_seconds=stop)
 
     def kube_proxy(self, kubeconfig: Path, needs: tuple[str, ...]) -> Component:
-        _, _, name = node_component_names(self.name)
+        name = node_component_names(self.name)[2]
         program = (
             self.programs.script("kube-proxy"),
             f"--kubeconfig={kubeconfig}",
@@ -110,12 +115,27 @@ class WorkerHost:
         probe = HttpProbe(self.address, KUBE_PROXY_HEALTH_PORT, "/healthz")
         return Component(name, program, probe, self.wrapper, needs=needs, node=self.name)
 
+    def kube_dns(self, kubeconfig: Path, needs: tuple[str, ...]) -> Component:
+        name = node_component_names(self.name)[3]
+        program = (
+            self.programs.script("kube-dns"),
+            f"--kubeconfig={kubeconfig}",
+            f"--hostname-override={self.node_name}",
+            f"--bind-address={','.join(self.dns_addresses)}",
+            f"--client-cidrs={','.join((*self.pod_networks, *self.node_ips))}",
+            f"--health-address={self.address}",
+            f"--resolv-conf={self.programs.resolv_conf}",
+            f"--log-file={self.layout.log(name)}",
+        )
+        probe = HttpProbe(self.address, KUBE_DNS_HEALTH_PORT, "/ready")
+        return Component(name, program, probe, self.wrapper, needs=needs, node=self.name)
+
 
 def is_engine(component: Component) -> bool:
     """Tells whether it is a worker host's container engine, the first process of the host."""
     return component.name == f"dockerd-{component.node}"
 
 
-def node_component_names(node: str) -> tuple[str, str, str]:
+def node_component_names(node: str) -> tuple[str, str, str, str]:
     """Returns the names of the processes of a worker host."""
-    return f"dockerd-{node}", f"kubelet-{node}", f"kube-proxy-{node}"
+    return f"dockerd-{node}", f"kubelet-{node}", f"kube-proxy-{node}", f"kube-dns-{node}"

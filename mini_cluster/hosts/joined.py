@@ -1,4 +1,4 @@
-"""The network of a machine that has joined a cluster: a bridge for its pods, and routes to the others.
+"""The network of a machine that has joined a cluster: a bridge for its pods, routes to the others, the DNS' address.
 
 Its pods reach those of other machines by the control plane's machine, unless a route to their node is known. Every
 function can be repeated and repairs what is missing.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from mini_cluster.cluster.families import SERVICE_CIDRS
+from mini_cluster.cluster.families import SERVICE_CIDRS, dns_address, loopback_address
 from mini_cluster.cluster.joined import HOST
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, Joined
@@ -32,7 +32,7 @@ def joined_rules(bridge: str, state: ClusterState, joined: Joined) -> list[Packe
         PacketRule("filter", "FORWARD", ("-o", bridge, "-s", state.pod_network, "-j", "ACCEPT")),
         PacketRule("filter", "FORWARD", ("-i", bridge, *nowhere)),
         PacketRule("nat", "POSTROUTING", masquerade, at_head=False),
-        PacketRule("filter", "OUTPUT", nowhere, at_head=False),
+        PacketRule("filter", "OUTPUT", ("!", "-o", "lo", *nowhere), at_head=False),
     ]
 
 
@@ -42,6 +42,7 @@ def link_lines(layout: Layout, state: ClusterState, joined: Joined) -> list[str]
     return [
         f"address replace {joined.pod_gateway} dev {bridge}",
         f"link set dev {bridge} up",
+        f"{loopback_address(dns_address(SERVICE_CIDRS[4]))} label {layout.loopback_label}",
         f"route replace {state.pod_network} via {joined.hub} metric {metric}",
         f"route replace {state.subnet} via {joined.hub} metric {metric}",
     ]

@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 
 from componentbase.mountinfo import mount_table
-from mini_cluster.cluster.families import HOST_SUBNETS, IP_FAMILIES, POD_NETWORKS, Network
+from mini_cluster.cluster.families import HOST_SUBNETS, IP_FAMILIES, POD_NETWORKS, Network, loopback_address
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import (
     MAX_NODES,
@@ -112,7 +112,8 @@ def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple
         f"link add name {veth} type veth peer name eth0 netns {layout.netns(node.name)}\n"
         f"link set dev {veth} master {layout.bridge} up\n"
     )
-    inside = ["link set dev lo up", *(each.host_address(each.node_ip(node.index), "eth0") for each in state.networks)]
+    inside = ["link set dev lo up", *(loopback_address(each.dns_address) for each in state.cluster_networks)]
+    inside += [each.host_address(each.node_ip(node.index), "eth0") for each in state.networks]
     inside.append("link set dev eth0 up")
     for each in state.networks:
         # By the machine, which knows the routes to pods on other machines, and what is unreachable.
@@ -136,7 +137,8 @@ def host_rules(state: ClusterState, node: NodeState) -> list[PacketRule]:
     for each in state.networks:
         nowhere = ("-d", each.service_cidr, "-j", "REJECT", "--reject-with", UNREACHABLE_ANSWERS[each.version])
         masquerade = ("-s", each.pod_cidr(node.index), "!", "-d", each.pod_network, "-j", "MASQUERADE")
-        chains = (("nat", "POSTROUTING", masquerade), ("filter", "OUTPUT", nowhere), ("filter", "FORWARD", nowhere))
+        elsewhere = ("!", "-o", "lo", *nowhere)  # the address of the DNS is the host's own
+        chains = (("nat", "POSTROUTING", masquerade), ("filter", "OUTPUT", elsewhere), ("filter", "FORWARD", nowhere))
         rules += [PacketRule(table, chain, match, False, each.version) for table, chain, match in chains]
     return rules
 
@@ -251,6 +253,8 @@ def remove_machine(layout: Layout) -> None:
         run([program, "-w", "-t", table, "-D", *rule])
     for route in list_unreachable_routes(layout):
         run(["ip", "route", "delete", "unreachable", route, "metric", str(layout.route_metric)])
+    for address in list_dns_addresses(layout):
+        run(["ip", "address", "delete", address, "dev", "lo"])
     for route, metric in list_routes_elsewhere(layout):
         run(["ip", "route", "delete", route, "metric", str(metric)])
     release_netns_folder()
@@ -284,6 +288,15 @@ def list_routes_elsewhere(layout: Layout) -> list[tuple[str, int]]:
     routes = json.loads(run(["ip", "-json", "-4", "route", "show"]) or "[]")
     metrics = (layout.node_route_metric, layout.hub_route_metric)
     return [(route["dst"], route["metric"]) for route in routes if route.get("metric") in metrics]
+
+
+def list_dns_addresses(layout: Layout) -> list[str]:
+    """Returns the addresses of this cluster's DNS on the machine's own loopback, with their prefix lengths."""
+    if not shutil.which("ip"):
+        return []
+    (loopback,) = json.loads(run(["ip", "-json", "-4", "address", "show", "dev", "lo"]))
+    addresses = [item for item in loopback["addr_info"] if item.get("label") == layout.loopback_label]
+    return [f"{item['local']}/{item['prefixlen']}" for item in addresses]
 
 
 def list_netns(layout: Layout) -> list[str]:

@@ -168,6 +168,7 @@ def what_is_left(layout: Layout) -> list[str]:
     remains += [f"cgroup {path}" for path in _cgroup_folders(layout.cgroup)]
     remains += [f"route {destination}" for destination in hosts.list_unreachable_routes(layout)]
     remains += [f"route {destination}" for destination, _ in hosts.list_routes_elsewhere(layout)]
+    remains += [f"address {address}" for address in hosts.list_dns_addresses(layout)]
     if layout.run.exists():
         remains.append(f"folder {layout.run}")
     if os.geteuid() == 0:

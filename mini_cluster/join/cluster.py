@@ -23,7 +23,7 @@ from mini_cluster.cluster.state import (
     load_state,
     port_is_free,
 )
-from mini_cluster.cluster.worker_host import KUBE_PROXY_HEALTH_PORT, KUBELET_PORT
+from mini_cluster.cluster.worker_host import KUBE_DNS_HEALTH_PORT, KUBE_PROXY_HEALTH_PORT, KUBELET_PORT
 from mini_cluster.errors import LauncherError
 from mini_cluster.hosts import network as hosts
 from mini_cluster.join.discovery import check_vacancy, find_authority, nodes_of_cluster
@@ -37,6 +37,13 @@ _OTHER_CLUSTER = """\
   mini-cluster up                         goes on with a join that was interrupted
   mini-cluster down --purge               forgets it, for example to join by another line
   mini-cluster --dir FOLDER join ...      keeps the new one apart"""
+
+
+_NODE_PORTS = (
+    (KUBELET_PORT, "the kubelet"),
+    (KUBE_PROXY_HEALTH_PORT, "kube-proxy"),
+    (KUBE_DNS_HEALTH_PORT, "kube-dns"),
+)
 
 
 class JoinError(LauncherError):
@@ -101,7 +108,7 @@ class JoinedHost(Cluster):
         if os.geteuid() != 0:
             raise JoinError("a worker host needs root (container engine, packet rules): run the command with sudo")
         ensure_requirements(HOST_REQUIREMENTS, self.console.step)
-        for port, user in ((KUBELET_PORT, "the kubelet"), (KUBE_PROXY_HEALTH_PORT, "kube-proxy")):
+        for port, user in _NODE_PORTS:
             if not port_is_free(port):
                 raise JoinError(f"port {port}, which {user} needs, is in use: does another worker host run here?")
         used = hosts.networks_of_machine()

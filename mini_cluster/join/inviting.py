@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.times import format_time
+from mini_cluster import dns_objects
 from mini_cluster.api import AdminApi
 from mini_cluster.errors import ApiError
 from mini_cluster.join.invitation import Invitation, ca_hash, free_pod_cidr
@@ -97,8 +98,11 @@ def _objects(server: str, ca: bytes) -> list[tuple[str, dict[str, Any]]]:
     public = "/api/v1/namespaces/kube-public/configmaps"
     roles = f"/apis/{RBAC}/v1/namespaces/kube-public"
     approve = "system:certificates.k8s.io:certificatesigningrequests"
+    nodes = {"kind": "Group", "name": "system:nodes", "apiGroup": RBAC}
+    corefile = dns_objects.config_binding("mini-cluster:joined-node-dns", nodes)
     return [
         (public, info),
+        (f"/apis/{RBAC}/v1/namespaces/kube-system/rolebindings", corefile),
         (f"{roles}/roles", reader),
         (f"/apis/{RBAC}/v1/clusterroles", nodes_reader),
         (
@@ -113,6 +117,7 @@ def _objects(server: str, ca: bytes) -> list[tuple[str, dict[str, Any]]]:
                 ("node-autoapprove-bootstrap", f"{approve}:nodeclient", TOKENS_GROUP),
                 ("node-autoapprove-rotation", f"{approve}:selfnodeclient", "system:nodes"),
                 ("joined-node-proxier", "system:node-proxier", "system:nodes"),  # kube-proxy has the kubelet's identity
+                ("joined-node-dns", dns_objects.ROLE, "system:nodes"),  # and so has kube-dns
             )
         ),
     ]

@@ -17,6 +17,7 @@ from mini_cluster.errors import LauncherError
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSTALL_SECONDS = 900.0
+SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,19 @@ def find_programs() -> Programs:
         nsenter=find_program("nsenter") or "nsenter",
         registry=find_program("docker-registry") or "docker-registry",
         machine_has_containerd=machine_has_containerd(),
+        resolv_conf=str(resolv_conf()),
     )
+
+
+def resolv_conf(file: Path = Path("/etc/resolv.conf"), behind: Path = SYSTEMD_RESOLV_CONF) -> Path:
+    """Returns the file with the machine's resolvers: behind a stub on loopback, which hosts don't reach, systemd's."""
+    try:
+        words = [line.split() for line in file.read_text(errors="replace").splitlines()]
+    except OSError:
+        return file
+    servers = [line[1] for line in words if line[:1] == ["nameserver"] and len(line) > 1]
+    is_stub = all(server.startswith("127.") or server == "::1" for server in servers)
+    return behind if servers and is_stub and behind.exists() else file
 
 
 def ensure_cluster_requirements(nodes: int, say: Callable[[str], None]) -> None:

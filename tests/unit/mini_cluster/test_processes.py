@@ -32,10 +32,10 @@ def test_a_control_plane_alone_has_four_processes() -> None:
     assert set(components(STATE)) == {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 
 
-def test_each_host_has_an_engine_a_kubelet_and_a_proxy_unless_it_is_off() -> None:
+def test_each_host_has_an_engine_a_kubelet_a_proxy_and_a_dns_unless_it_is_off() -> None:
     state = STATE.with_node_count(2).with_stopped("worker-1", True)
     hosts = {name for name, component in components(state).items() if component.node}
-    assert hosts == {"dockerd-worker-2", "kubelet-worker-2", "kube-proxy-worker-2"}
+    assert hosts == {"dockerd-worker-2", "kubelet-worker-2", "kube-proxy-worker-2", "kube-dns-worker-2"}
 
 
 def test_whatever_a_component_needs_exists_and_comes_first() -> None:
@@ -253,4 +253,5 @@ def test_a_host_sends_nothing_out_to_a_service_that_nobody_serves() -> None:
         (rule.chain, rule.at_head): rule.match for rule in host_rules(STATE, NodeState(2)) if rule.table == "filter"
     }
     nowhere = ("-d", "10.96.0.0/16", "-j", "REJECT", "--reject-with", "icmp-host-unreachable")
-    assert rules == {("OUTPUT", False): nowhere, ("FORWARD", False): nowhere}, "behind kube-proxy's rules"
+    own = ("!", "-o", "lo", *nowhere)
+    assert rules == {("OUTPUT", False): own, ("FORWARD", False): nowhere}, "behind kube-proxy's rules"

@@ -1,1 +1,0 @@
-"""Admission policies: what requests must be like, and how they are completed, written as expressions."""
