@@ -51,6 +51,9 @@ class Program:
             value = self._step(frame)
         except RecursionError:
             raise EvaluationError("expression recursion limit exceeded") from None
+        except EvaluationError as error:
+            error.cost = limit - frame[0]
+            raise
         if frame[0] < 0:
             raise CostExceeded
         return value, limit - frame[0]

@@ -97,7 +97,7 @@ def declared_type(schema: Schema, resolve: Resolve = no_references, *, resource:
     if kind == "array":
         items = declared_type(schema.get("items") or {}, resolve)
         largest = schema.get("maxItems")
-        smallest = _smallest(_resolved(schema.get("items") or {}, resolve))
+        smallest = smallest_size(_resolved(schema.get("items") or {}, resolve))
         return list_of(items, MAX_REQUEST // (smallest + 1) if largest is None else largest) if items else None
     if kind == "object":
         return _object(schema, resolve, resource or bool(schema.get("x-kubernetes-embedded-resource")))
@@ -124,12 +124,13 @@ def _string(schema: Schema) -> Type:
     return Type(found.name, (), largest)
 
 
-def _smallest(schema: Schema) -> int:
+def smallest_size(schema: Schema) -> int:
+    """Returns the bytes of the smallest value of a schema in JSON."""
     size = _SMALLEST.get(schema.get("type", ""), 1)
     for name in schema.get("required") or ():
         property_schema = (schema.get("properties") or {}).get(name)
         if property_schema is not None and "default" not in property_schema:
-            size += len(name) + 4 + _smallest(property_schema)
+            size += len(name) + 4 + smallest_size(property_schema)
     return size
 
 
@@ -139,7 +140,7 @@ def _object(schema: Schema, resolve: Resolve, resource: bool) -> Type | None:
         value = declared_type(additional, resolve)
         largest = schema.get("maxProperties")
         if largest is None:
-            largest = MAX_REQUEST // (_smallest(_resolved(additional, resolve)) + 5)
+            largest = MAX_REQUEST // (smallest_size(_resolved(additional, resolve)) + 5)
         return map_of(Type("string", (), MAX_REQUEST - 4), value, largest) if value is not None else None
     declared: dict[str, Field] | None = None
 

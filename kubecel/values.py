@@ -34,7 +34,12 @@ MIN_SECONDS, MAX_SECONDS = -62135596800, 253402300799  # the years 1 to 9999
 
 
 class EvaluationError(Exception):
-    """The expression has no value for these variables. `&&` and `||` absorb it where the other side decides."""
+    """The expression has no value for these variables. `&&` and `||` absorb it where the other side decides.
+
+    `cost` is what the evaluation had cost by then.
+    """
+
+    cost = 0
 
 
 class CostExceeded(Exception):

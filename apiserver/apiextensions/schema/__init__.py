@@ -7,6 +7,8 @@ formats.py     the named formats of strings
 patterns.py    regular expressions that take linear time
 lists.py       lists that are sets or maps: no item twice
 embedded.py    whole objects inside of objects
+rules.py       rules in CEL
+branches.py    the part of a schema that asks for something
 merging.py     the form of objects for managed fields and server-side apply
 fieldpath.py   paths to fields as definitions write them
 definition/    what a definition may say, its schemas included

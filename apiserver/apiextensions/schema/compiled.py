@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apimachinery.errors import FieldError, invalid
-from apiserver.apiextensions.schema import embedded, lists, shaping, values
+from apiserver.apiextensions.schema import embedded, lists, rules, shaping, values
 from apiserver.apiextensions.schema.branches import branch_of
 from apiserver.apiextensions.schema.merging import shape_of
 from apiserver.apiextensions.schema.node import Node
@@ -35,6 +35,8 @@ class Compiled:
         self._root = Node({**schema, "x-kubernetes-embedded-resource": True})
         self._lists = branch_of(schema, lists.asks)
         self._embedded = branch_of(schema, embedded.asks)
+        with_rules = branch_of(schema, rules.asks)
+        self._rules = rules.Rules(with_rules) if with_rules is not None else None
 
     def prune(self, obj: dict[str, Any]) -> list[str]:
         """Drops, in place, the fields that the schema lacks, and returns their paths: "spec.nope", "spec.list[0].x".
@@ -64,6 +66,11 @@ class Compiled:
             repeated = lists.check(self._lists, obj)
             if repeated and not (old is not None and lists.check(self._lists, old)):
                 errors += repeated
+        if self._rules is not None:
+            if any(error.type in _BLOCKING for error in errors):
+                errors.append(_NOT_CHECKED)
+            else:
+                errors += self._rules.check(obj, old)
         return errors
 
     def merge_types(self) -> Shape:

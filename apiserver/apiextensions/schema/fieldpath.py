@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\['((?:[^'\\]|\\.)*)'\]")
+_STEP = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]")
 
 
 def resolve(text: str, schema: Mapping[str, Any], *, arrays: bool = True) -> tuple[tuple[str, ...], Mapping[str, Any]]:
@@ -17,7 +17,9 @@ def resolve(text: str, schema: Mapping[str, Any], *, arrays: bool = True) -> tup
     position, parts = 0, []
     while position < len(text):
         step = _STEP.match(text, position)
-        if step is None or (step[2] is not None and not arrays):
+        if not arrays and text[position] == "[":
+            raise ValueError("array notation is not allowed")
+        if step is None:
             raise ValueError(f"expected [ or . but got: {text[position:]}")
         name = step[1] if step[1] is not None else re.sub(r"\\(.)", r"\1", step[2])
         properties = schema.get("properties") or {}

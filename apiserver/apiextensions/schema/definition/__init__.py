@@ -5,6 +5,7 @@ conversion.py  the webhook that converts objects
 form.py        the form in which a schema is kept
 openapi.py     what a schema may say
 structural.py  what makes it structural
+rules.py       what its rules may say and cost
 defaults.py    what its defaults may be
 """
 

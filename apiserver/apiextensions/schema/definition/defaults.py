@@ -9,7 +9,7 @@ from typing import Any
 
 from apimachinery.errors import FieldError
 from apimachinery.validation import Errors, Path, render
-from apiserver.apiextensions.schema import embedded, lists, shaping, values
+from apiserver.apiextensions.schema import embedded, lists, rules, shaping, values
 from apiserver.apiextensions.schema.branches import branch_of
 from apiserver.apiextensions.schema.node import Node
 from apiserver.apiextensions.schema.same import same
@@ -42,6 +42,8 @@ def _check_default(errors: Errors, node: Node, at: Path) -> None:
     found = found or values.check(node, node.default)
     if not found and unique is not None:
         found = lists.check(unique, node.default)
+    if not found and (with_rules := branch_of(node.raw, rules.asks)) is not None:
+        found = rules.Rules(with_rules, is_root=False).check(node.default)
     for error in found:
         inside = "" if error.field == "<nil>" else f".{error.field}"
         errors.append(replace(error, field=where + inside))

@@ -9,6 +9,7 @@ from typing import Any
 from apimachinery.errors import FieldError
 from apimachinery.validation import Errors, Path
 from apiserver.apiextensions.schema.definition.defaults import check_defaults
+from apiserver.apiextensions.schema.definition.rules import Expressions, check_texts
 from apiserver.apiextensions.schema.definition.structural import check_structural, subschemas, unsupported
 
 Schema = Mapping[str, Any]
@@ -37,6 +38,25 @@ class _Place:
     no_default: str = ""
     uncorrelated: Path | None = None
     """The first schema around, from the root on, whose content has no counterpart in the old object."""
+    expressions: Expressions | None = None
+    """Where the expressions of rules are checked; None where they are not."""
+    times: int | None = 1
+    """The most values of the schema that an object can hold; None for no bound."""
+
+    def inside(self, schema: Schema) -> _Place:
+        """Returns the place of a schema's items, members and the like."""
+        kind = schema.get("type")
+        bound: int | None = 1
+        if kind == "array":
+            bound = schema.get("maxItems")
+        elif kind == "object" and schema.get("additionalProperties") is not None:
+            bound = schema.get("maxProperties")
+        times = None if self.times is None or bound is None else self.times * max(bound, 0)
+        return replace(self, is_root=False, times=times)
+
+    def nested(self) -> _Place:
+        """Returns the place of a schema in a combination."""
+        return replace(self, is_root=False, expressions=None)
 
 
 def is_too_deep(schema: Schema) -> bool:
@@ -59,25 +79,31 @@ def check_schema(schema: Schema, at: Path, *, has_status: bool = False, old: Sch
             errors.invalid(at, dict(schema), rule)
     if schema.get("nullable"):
         errors.forbidden((*at, "nullable"), "nullable cannot be true at the root")
-    reason = unsupported(schema)
+    reason, expressions = unsupported(schema), None
     if reason is None:
-        errors += check_structural(schema, at) or check_defaults(schema, at)
-    _check(errors, schema, at, _Place(is_root=True))
+        found = check_structural(schema, at) or check_defaults(schema, at)
+        errors += found
+        expressions = None if found else Expressions(unchanged=schema == old)
+    _check(errors, schema, at, _Place(is_root=True, expressions=expressions))
     if reason is not None and not errors:
         errors.invalid(at, "", reason)
+    if expressions is not None:
+        expressions.check_total(at)
+        errors += expressions.errors
     return errors
 
 
 def _check(errors: Errors, schema: Schema, at: Path, place: _Place) -> None:
+    before = len(errors)
     _check_support(errors, schema, at, place)
     _check_members(errors, schema, at, place)
     if schema.get("not") is not None:
-        _check(errors, schema["not"], (*at, "not"), replace(place, is_root=False))
+        _check(errors, schema["not"], (*at, "not"), place.nested())
     for name in ("allOf", "oneOf", "anyOf"):
         for index, inner in enumerate(schema.get(name) or ()):
-            _check(errors, inner, (*at, name, index), replace(place, is_root=False))
+            _check(errors, inner, (*at, name, index), place.nested())
     items, list_type = schema.get("items"), schema.get("x-kubernetes-list-type")
-    inside = replace(place, is_root=False)
+    inside = place.inside(schema)
     if list_type != "map" and inside.uncorrelated is None:
         inside = replace(inside, uncorrelated=at)
     if isinstance(items, Mapping):
@@ -89,6 +115,9 @@ def _check(errors: Errors, schema: Schema, at: Path, place: _Place) -> None:
         errors.invalid((*at, "x-kubernetes-preserve-unknown-fields"), False, "must be true or undefined")
     _check_map_type(errors, schema, at)
     _check_list_type(errors, schema, at)
+    check_texts(errors, schema, at)
+    if place.expressions is not None and len(errors) == before:
+        place.expressions.check(schema, at, is_root=place.is_root, times=place.times, uncorrelated=place.uncorrelated)
 
 
 def _check_support(errors: Errors, schema: Schema, at: Path, place: _Place) -> None:
@@ -118,12 +147,12 @@ def _check_members(errors: Errors, schema: Schema, at: Path, place: _Place) -> N
             rule = "additionalProperties and properties are mutual exclusive"
             errors.forbidden((*at, "additionalProperties"), rule)
         if isinstance(further, Mapping):
-            inside = replace(place, is_root=False)
+            inside = place.inside(schema)
             if place.in_identity:
                 inside = replace(inside, no_default="inside additionalProperties applying to object metadata")
             _check(errors, further, (*at, "additionalProperties"), inside)
     for name in sorted(properties):
-        inside = replace(place, is_root=False)
+        inside = place.inside(schema)
         if schema.get("x-kubernetes-map-type") == "atomic" and inside.uncorrelated is None:
             inside = replace(inside, uncorrelated=at)
         if name in _IDENTITY and (place.is_root or schema.get("x-kubernetes-embedded-resource")):
