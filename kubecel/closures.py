@@ -24,6 +24,15 @@ from kubecel.values import (
     has_key,
 )
 
+
+class Constructed(dict[str, Any]):
+    """A value of an object type that the expression constructs; `name` is that of the type."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
 Frame = list[Any]
 Step = Callable[[Frame], Any]
 
@@ -203,10 +212,11 @@ class Closures:
 
     def _struct(self, node: Struct) -> Step:
         entries = [(name, self.build(value), optional) for name, value, optional, _ in node.entries]
+        type_name = node.name
 
         def build(frame: Frame) -> dict[str, Any]:
             frame[0] -= STRUCT_COST
-            made: dict[str, Any] = {}
+            made = Constructed(type_name)
             for name, value, optional in entries:
                 put(made, name, value(frame), optional)
             return made

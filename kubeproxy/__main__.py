@@ -13,6 +13,7 @@ from componentbase import daemon, logs
 from componentbase.clock import Clock
 from componentbase.hostnetwork import end_outside_host_network, network_namespace
 from componentbase.process import CommandError
+from componentbase.sysctls import switch_on
 from kubeapi.core.node import Node
 from kubeapi.core.service.headless import HEADLESS_LABEL
 from kubeapi.core.service.model import Service
@@ -170,9 +171,7 @@ class _Proxy:
             local=options.local_traffic(family, pod_cidrs),
             masquerade_all=options.masquerade_all,
             masquerade_bit=options.masquerade_bit,
-            localhost_node_ports=family == 4
-            and options.localhost_node_ports
-            and sysctls.switch_on(sysctls.ROUTE_LOCALNET),
+            localhost_node_ports=family == 4 and options.localhost_node_ports and switch_on(sysctls.ROUTE_LOCALNET),
             relay_port=self._relay.port,
         )
         if options.proxy_mode is Mode.IPTABLES:

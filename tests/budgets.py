@@ -28,6 +28,7 @@ BUDGET_SECONDS = {
     "unit/kubectl": 10,
     "unit/kubelet": 20,
     "unit/kubeproxy": 3,
+    "unit/netagent": 5,
     "unit/mini_cluster": 10,
     "unit/scheduler": 15,
     "golden": 120,
@@ -45,6 +46,7 @@ BUDGET_SECONDS = {
     "cluster/clusterdns": 20,
     "cluster/kubelet": 120,
     "cluster/kubeproxy": 60,
+    "cluster/netagent": 20,
 }
 """By folder under tests/; the tests right in a folder count for it alone."""
 

@@ -5,9 +5,11 @@ Source: Kubernetes documentation, "Admission Controllers".
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from prometheus_client.registry import Collector
 
 from apimachinery.catalogue import collect
 from apimachinery.errors import FieldError, Forbidden, object_details, resource_name
@@ -60,7 +62,7 @@ class Attributes:
 Step = Callable[[Attributes, "Lookup"], Awaitable[None] | None]
 
 
-class Lookup:
+class Lookup(Collector):
     """Access to other objects for plugins; reads come from the watch cache first."""
 
     def __init__(
@@ -82,6 +84,15 @@ class Lookup:
         matches = (item for item in self._resources.values() if (item.api_version, item.kind) == (api_version, kind))
         return next(matches, None)
 
+    def equivalents(self, resource: Resource[Any]) -> list[Resource[Any]]:
+        """Returns the other kinds that show the same stored objects."""
+        stored = resource.view.of if resource.view else resource
+        return [
+            item
+            for item in self._resources.values()
+            if item is not resource and (item is stored or (item.view is not None and item.view.of is stored))
+        ]
+
     def derived(self, resource: Resource[Any], make: Callable[[list[Any]], D]) -> D:
         """Returns `make` of all cached objects of a resource, computed again once one of them has changed."""
         changed = self.storage.changed(resource)
@@ -95,6 +106,13 @@ class Lookup:
     def in_namespace(self, plural: str, namespace: str) -> list[Entry]:
         """Returns the objects of a core kind in a namespace, own writes included, in the order of their names."""
         return self.storage.latest_in_namespace(self._resources[("", plural)], namespace)
+
+    def collect(self) -> Iterator[Any]:
+        """Yields the metrics of plugins: of each state that has some."""
+        for state in list(self._states.values()):
+            metrics: Collector | None = getattr(state, "metrics", None)
+            if metrics is not None:
+                yield from metrics.collect()
 
     def state(self, make: Callable[[Lookup], D]) -> D:
         """Returns the state of a plugin in this server, made by `make` at the first call."""

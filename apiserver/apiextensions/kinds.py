@@ -12,7 +12,7 @@ from apimachinery.custom import CustomObject
 from apimachinery.resource import Resource, Scale
 from apiserver.apiextensions.columns import columns_of, fields_of
 from apiserver.apiextensions.objects import CustomSchema, CustomStrategy
-from kubeapi.apiextensions.customresourcedefinition import ESTABLISHED, NAMESPACED
+from kubeapi.apiextensions.customresourcedefinition import ESTABLISHED, NAMESPACED, WEBHOOK
 
 Dict = dict[str, Any]
 
@@ -60,8 +60,9 @@ def read_kind(definition: bytes) -> CustomKind | None:
 def _resource(definition: bytes, spec: Dict, names: Dict, version: Dict) -> Resource[CustomObject]:
     api_version = f"{spec['group']}/{version['name']}"
     subresources = version.get("subresources") or {}
-    has_status = "status" in subresources
-    schema = CustomSchema(definition, version["name"], api_version)
+    has_status, scale = "status" in subresources, _scale(subresources.get("scale"))
+    by_webhook = (spec.get("conversion") or {}).get("strategy") == WEBHOOK
+    schema = CustomSchema(definition, version["name"], api_version, by_webhook=by_webhook)
     return Resource(
         kind=names["kind"],
         plural=names["plural"],
@@ -73,11 +74,11 @@ def _resource(definition: bytes, spec: Dict, names: Dict, version: Dict) -> Reso
         list_kind_name=names.get("listKind") or "",
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
-        strategy=CustomStrategy(schema, has_status=has_status),
+        strategy=CustomStrategy(schema, has_status=has_status, scale=scale),
         columns=columns_of(version.get("additionalPrinterColumns") or ()),
         fields=fields_of(version.get("selectableFields") or ()),
         status=has_status,
-        scale=_scale(subresources.get("scale")),
+        scale=scale,
         verbs=VERBS,
         storage_prefix=f"{spec['group']}/{names['plural']}",
         schema=schema,

@@ -8,14 +8,26 @@ from typing import Any
 import orjson
 
 from apimachinery.custom import CustomObject
-from apimachinery.errors import FieldError
+from apimachinery.errors import FieldError, invalid
 from apimachinery.model import encode, to_dict
-from apimachinery.resource import Strategy
+from apimachinery.resource import Scale, Strategy
+from apiserver.apiextensions.columns import value_at
 from apiserver.apiextensions.schema import Compiled, compile_schema
 from apiserver.managedfields.shapes import Shape
 from componentbase import logs
 
 Dict = dict[str, Any]
+
+MAX_REPLICAS = 2**31 - 1
+_GO_TYPES = {
+    str: "string",
+    bool: "bool",
+    int: "int64",
+    float: "float64",
+    list: "[]interface {}",
+    dict: "map[string]interface {}",
+    type(None): "<nil>",
+}
 
 log = logs.logger(__name__)
 
@@ -26,7 +38,9 @@ class CustomSchema:
     Until then all that is kept is a reference to the encoded definition, which the watch cache holds anyway.
     """
 
-    def __init__(self, definition: bytes, version: str, api_version: str) -> None:
+    def __init__(self, definition: bytes, version: str, api_version: str, *, by_webhook: bool) -> None:
+        """`by_webhook`: a webhook converts objects of other versions."""
+        self.by_webhook = by_webhook
         self.definition = definition
         self.version = version
         self.api_version = api_version
@@ -50,7 +64,7 @@ class CustomSchema:
 
     def complete(self, obj: CustomObject) -> None:
         """Prunes the object, notes what that has dropped, and sets defaults."""
-        dropped = self._compiled.prune(obj.content)
+        dropped = self.prune(obj)
         self._compiled.default(obj.content)
         if dropped:
             obj.dropped[:] = sorted([*obj.dropped, *dropped])
@@ -58,10 +72,25 @@ class CustomSchema:
     def validate(self, obj: CustomObject, old: CustomObject | None = None, *, status: bool = False) -> list[FieldError]:
         return self._compiled.validate(document(obj), document(old) if old is not None else None, status=status)
 
+    def convert(self, value: bytes) -> bytes:
+        """Brings an object of another version into this one: nothing but its `apiVersion` differs, and the fields that
+        this version lacks are lost."""
+        obj = CustomObject.model_validate_json(value)
+        obj.apiVersion = self.api_version
+        self.prune(obj)
+        return encode(obj)
+
+    def prune(self, obj: CustomObject) -> list[str]:
+        """Drops what the schema lacks; returns the paths."""
+        return self._compiled.prune(obj.content)
+
     def read(self, stored: bytes) -> bytes:
         try:
             obj = CustomObject.model_validate_json(stored)
-            obj.apiVersion = self.api_version
+            if obj.apiVersion != self.api_version:
+                if self.by_webhook:
+                    return stored  # the storage of each version asks it
+                obj.apiVersion = self.api_version
             self.complete(obj)
             return encode(obj)
         except Exception as error:  # one object must not stop the cache
@@ -79,8 +108,9 @@ class CustomStrategy(Strategy[CustomObject]):
 
     allow_unconditional_update = False
 
-    def __init__(self, schema: CustomSchema, *, has_status: bool) -> None:
+    def __init__(self, schema: CustomSchema, *, has_status: bool, scale: Scale | None = None) -> None:
         self._schema = schema
+        self._scale = scale
         self._has_status = has_status
         self.ignored_members = {  # type: ignore[misc]
             "": ("status",) if has_status else (),
@@ -122,16 +152,54 @@ class CustomStrategy(Strategy[CustomObject]):
         return {name: value for name, value in obj.content.items() if name != "status"}
 
     def validate_create(self, obj: CustomObject) -> list[FieldError]:
-        return self._schema.validate(obj)
+        return self._schema.validate(obj) + self._scale_errors(obj)
 
     def validate_update(self, obj: CustomObject, old: CustomObject) -> list[FieldError]:
-        return self._schema.validate(obj, old)
+        return self._schema.validate(obj, old) + self._scale_errors(obj)
 
     def validate_status_update(self, obj: CustomObject, old: CustomObject) -> list[FieldError]:
-        return self._schema.validate(obj, old, status=True)
+        return self._schema.validate(obj, old, status=True) + self._scale_errors(obj)
 
     def validate_subresource_update(self, obj: CustomObject, old: CustomObject, subresource: str) -> list[FieldError]:
-        return self._schema.validate(obj, old)
+        return self._schema.validate(obj, old) + self._scale_errors(obj)
+
+    def _scale_errors(self, obj: CustomObject) -> list[FieldError]:
+        """Holds the fields behind a scale to their types: the schema may allow others."""
+        if self._scale is None:
+            return []
+        paths = (self._scale.spec_replicas, self._scale.status_replicas)
+        errors = [error for path in paths for error in replicas_errors(obj.content, path)]
+        selector = self._scale.selector
+        if selector and (text := _type_error(obj.content, selector, str, "string")):
+            errors.append(invalid(f".{selector}", "", text))
+        return errors
+
+
+def replicas_errors(content: Dict, path: str) -> list[FieldError]:
+    if text := _type_error(content, path, int, "int64"):
+        return [invalid(f".{path}", 0, text)]
+    number = value_at(content, path.split(".")) or 0
+    if number < 0:
+        return [invalid(f".{path}", number, "should be a non-negative integer")]
+    if number > MAX_REPLICAS:
+        return [invalid(f".{path}", number, f"should be less than or equal to {MAX_REPLICAS}")]
+    return []
+
+
+def _type_error(content: Dict, path: str, kind: type, name: str) -> str:
+    """Says that the value at a path is of another type, as Go does; "" for a good one, or none."""
+    value: Any = content
+    for part in path.split("."):
+        if not isinstance(value, dict):
+            kind, name = dict, "map[string]interface {}"
+            break
+        if part not in value:
+            return ""
+        value = value[part]
+    if type(value) is kind:
+        return ""
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return f".{path} accessor error: {shown} is of the type {_GO_TYPES[type(value)]}, expected {name}"
 
 
 def _copy_status(source: CustomObject, target: CustomObject) -> None:

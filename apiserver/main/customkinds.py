@@ -8,13 +8,17 @@ from apimachinery.catalogue import Catalogue
 from apimachinery.custom import CustomObject
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Chain
+from apiserver.apiextensions.conversion import conversion_of, uses_webhook
 from apiserver.apiextensions.hooks import CustomObjectHooks
 from apiserver.apiextensions.kinds import CustomKind
+from apiserver.apiextensions.webhook import ConversionWebhook
 from apiserver.main.collected import add_generic
 from apiserver.pipeline.routes import Routes
+from apiserver.proxy.services import ServiceLocator
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
-from apiserver.storage import CachedStorage
+from apiserver.storage import CachedStorage, Storage
+from apiserver.storage.view import ViewStorage
 from apiserver.subresources._subresource import Subresources
 from componentbase.clock import Clock
 
@@ -31,6 +35,7 @@ class KindPublisher:
         preferred: dict[tuple[str, str], Resource[Any]],
         admission: Chain,
         storage: CachedStorage,
+        locator: ServiceLocator,
         clock: Clock,
     ) -> None:
         self._catalogue = catalogue
@@ -40,11 +45,13 @@ class KindPublisher:
         self._preferred = preferred
         self._admission = admission
         self._storage = storage
+        self._locator = locator
         self._clock = clock
         self._made: dict[str, list[Store[CustomObject]]] = {}
 
     def publish(self, kind: CustomKind) -> None:
-        made = self._made[kind.name] = [self._store(kind, resource) for resource in kind.served]
+        webhook = ConversionWebhook(kind.conversion["webhook"], self._locator) if uses_webhook(kind) else None
+        made = self._made[kind.name] = [self._store(kind, resource, webhook) for resource in kind.served]
         for store in made:
             resource = store.resource
             self._stores.add(store)
@@ -53,9 +60,15 @@ class KindPublisher:
             self._catalogue.add(resource)
             self._preferred.setdefault((resource.group, resource.plural), resource)
 
-    def _store(self, kind: CustomKind, resource: Resource[CustomObject]) -> Store[CustomObject]:
+    def _store(
+        self, kind: CustomKind, resource: Resource[CustomObject], webhook: ConversionWebhook | None
+    ) -> Store[CustomObject]:
         hooks = CustomObjectHooks(lambda: kind.is_terminating)
-        return Store(resource, self._storage, self._admission, self._clock, hooks, spec_subresources=("scale",))
+        conversion = conversion_of(kind, resource, webhook)
+        storage: Storage = self._storage
+        if conversion is not None:
+            storage = ViewStorage(storage, kind.stored, conversion)
+        return Store(resource, storage, self._admission, self._clock, hooks, spec_subresources=("scale",))
 
     def withdraw(self, kind: CustomKind) -> None:
         for store in self._made.pop(kind.name):

@@ -68,7 +68,7 @@ from apiserver.request.user import APISERVER
 from apiserver.resourcemetrics.collector import UsageCollector
 from apiserver.storage import CachedStorage, Storage
 from apiserver.storage.interface import StorageError
-from apiserver.storage.view import ViewStorage
+from apiserver.storage.view import ViewConversion, ViewStorage
 from apiserver.subresources._subresource import Subresource, Subresources
 from componentbase import logs
 from componentbase.clock import Clock
@@ -158,8 +158,9 @@ class ApiServer:
             subresources,
             virtual_handlers(catalogue),
         )
+        locator = ServiceLocator(self.stores, self.storage)
         aggregator = Aggregator(
-            ServiceLocator(self.stores, self.storage),
+            locator,
             self.storage,
             (options.proxy_client_cert_file, options.proxy_client_key_file),
         )
@@ -175,6 +176,7 @@ class ApiServer:
             self._flow_keeper = FlowControlKeeper(flows, self.stores, self.storage, clock, APISERVER)
             metrics.add(FlowMetrics(flows))
             add_debug_routes(web, flows)
+        metrics.add(lookup)
         self._auditor = make_auditor(options.audit, clock)
         if self._auditor is not None:
             metrics.add(self._auditor)
@@ -184,7 +186,9 @@ class ApiServer:
         self._repair = Repair(self.storage, self.stores, addresses, ports, clock)
         self._custom = CustomKinds(
             self.storage,
-            KindPublisher(catalogue, subresources, self.stores, routes, preferred, admission, self.storage, clock),
+            KindPublisher(
+                catalogue, subresources, self.stores, routes, preferred, admission, self.storage, locator, clock
+            ),
         )
         self._definitions = DefinitionUpkeep(self._custom, self.stores, self.storage, clock, APISERVER)
         routes.settle = discovery.settle = self._custom.settle
@@ -205,7 +209,7 @@ class ApiServer:
     ) -> Store[Any]:
         storage: Storage = self.storage
         if resource.view is not None:
-            storage = ViewStorage(storage, resource.view)
+            storage = ViewStorage(storage, resource.view.of, ViewConversion(resource.view), resource.view.fields)
         elif resource.stored:
             self.storage.register(resource)
         ttl = self.options.event_ttl_seconds if resource.expires else 0

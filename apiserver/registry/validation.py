@@ -42,15 +42,19 @@ def validate_metadata(obj: Object, resource: Resource[Any]) -> list[FieldError]:
         errors += [invalid("metadata.namespace", meta.namespace, text) for text in dns_label_errors(meta.namespace)]
     if (meta.generation or 0) < 0:
         errors.append(invalid("metadata.generation", meta.generation, NOT_NEGATIVE))
-    if meta.labels:
-        errors += _label_errors(meta.labels)
-    if meta.annotations:
-        errors += _annotation_errors(meta.annotations)
+    errors += validate_labels_and_annotations(meta.labels, meta.annotations)
     if meta.ownerReferences:
         errors += _owner_errors(meta.ownerReferences)
     if meta.finalizers:
         errors += _finalizer_errors(meta.finalizers)
     return errors
+
+
+def validate_labels_and_annotations(
+    labels: dict[str, str] | None, annotations: dict[str, str] | None
+) -> list[FieldError]:
+    errors = _label_errors(labels) if labels else []
+    return errors + (_annotation_errors(annotations) if annotations else [])
 
 
 def _name_errors(meta: ObjectMeta, resource: Resource[Any]) -> list[FieldError]:

@@ -5,13 +5,13 @@ Requests for other kinds never come here. A value that many clients read is conv
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
+from apimachinery.errors import StatusError
 from apimachinery.meta import Object
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource, View
@@ -19,35 +19,76 @@ from apimachinery.selectors import FieldSelector
 from apiserver.storage.cache.watchers import encode_events
 from apiserver.storage.interface import Entry, ListPage, RevisionConflict, Storage, Watcher, WatchEvent
 
+NO_FIELDS: Mapping[str, str] = {}
 KEPT_CONVERSIONS = 1024  # values; about 1 MB of Events
 
 
-class ViewStorage:
-    """A Storage that converts on the way to and from the storage of the viewed kind."""
+class Conversion(Protocol):
+    """Brings encoded objects from the form that is stored into the one that is shown, and back."""
 
-    def __init__(self, storage: Storage, view: View) -> None:
-        self._storage = storage
+    def at_once(self, value: bytes) -> bytes | None:
+        """Returns the object as it is shown; None where that would need waiting, or fails."""
+        ...
+
+    async def to_view(self, values: Sequence[bytes]) -> list[bytes]:
+        """Returns the objects as they are shown. Raises: StatusError."""
+        ...
+
+    async def to_stored(self, value: bytes) -> bytes:
+        """Raises: StatusError."""
+        ...
+
+
+class ViewConversion:
+    """The conversion of a kind's `View`."""
+
+    def __init__(self, view: View) -> None:
         self._view = view
-        self._of = view.of
-        self._shape = lru_cache(maxsize=KEPT_CONVERSIONS)(self._convert)
+        self.at_once: Callable[[bytes], bytes] = lru_cache(maxsize=KEPT_CONVERSIONS)(self._convert)
 
     def _convert(self, value: bytes) -> bytes:
         return orjson.dumps(self._view.to_view(orjson.loads(value)))
 
-    def _stored(self, value: bytes) -> bytes:
+    async def to_view(self, values: Sequence[bytes]) -> list[bytes]:
+        return list(map(self.at_once, values))
+
+    async def to_stored(self, value: bytes) -> bytes:
         """Encodes the value as the stored kind, with its defaults."""
-        return encode(decode(self._of.model, orjson.dumps(self._view.from_view(orjson.loads(value)))))
+        return encode(decode(self._view.of.model, orjson.dumps(self._view.from_view(orjson.loads(value)))))
 
-    def _entry(self, entry: Entry) -> Entry:
-        return entry.at(entry.revision, self._shape(entry.value))
 
-    def _entry_or_none(self, entry: Entry | None) -> Entry | None:
-        return self._entry(entry) if entry is not None else None
+class ViewStorage:
+    """A Storage that converts on the way to and from the storage of the viewed kind, `of`.
+
+    `fields` are the field selectors that have another name there.
+    """
+
+    def __init__(
+        self, storage: Storage, of: Resource[Any], conversion: Conversion, fields: Mapping[str, str] = NO_FIELDS
+    ) -> None:
+        self._storage = storage
+        self._of = of
+        self._conversion = conversion
+        self._field_names = fields
+
+    async def _entries(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        values = await self._conversion.to_view([entry.value for entry in entries])
+        return [entry.at(entry.revision, value) for entry, value in zip(entries, values, strict=True)]
+
+    async def _entry(self, entry: Entry) -> Entry:
+        return (await self._entries([entry]))[0]
+
+    async def _entry_or_none(self, entry: Entry | None) -> Entry | None:
+        return await self._entry(entry) if entry is not None else None
+
+    def _entry_at_once(self, entry: Entry | None) -> Entry | None:
+        value = self._conversion.at_once(entry.value) if entry is not None else None
+        return entry.at(entry.revision, value) if entry is not None and value is not None else None
 
     def _fields(self, fields: FieldSelector | None) -> FieldSelector | None:
         if fields is None:
             return None
-        names = self._view.fields
+        names = self._field_names
         return FieldSelector(tuple((names.get(path, path), op, value) for path, op, value in fields.requirements))
 
     # Writes
@@ -62,8 +103,8 @@ class ViewStorage:
         obj: Object | None = None,
         ttl_seconds: int = 0,
     ) -> Entry:
-        stored = self._stored(value)
-        return self._entry(await self._storage.create(self._of, namespace, name, stored, ttl_seconds=ttl_seconds))
+        stored = await self._conversion.to_stored(value)
+        return await self._entry(await self._storage.create(self._of, namespace, name, stored, ttl_seconds=ttl_seconds))
 
     async def update(
         self,
@@ -76,45 +117,41 @@ class ViewStorage:
         obj: Object | None = None,
         ttl_seconds: int = 0,
     ) -> Entry:
-        stored = self._stored(value)
-        with self._conflicts():
-            return self._entry(
-                await self._storage.update(self._of, namespace, name, stored, revision, ttl_seconds=ttl_seconds)
-            )
+        stored = await self._conversion.to_stored(value)
+        try:
+            entry = await self._storage.update(self._of, namespace, name, stored, revision, ttl_seconds=ttl_seconds)
+        except RevisionConflict as conflict:
+            raise RevisionConflict(await self._entry_or_none(conflict.current)) from None
+        return await self._entry(entry)
 
     async def delete(self, resource: Resource[Any], namespace: str, name: str, revision: int) -> Entry:
-        with self._conflicts():
-            return self._entry(await self._storage.delete(self._of, namespace, name, revision))
-
-    @contextmanager
-    def _conflicts(self) -> Any:
         try:
-            yield
+            return await self._entry(await self._storage.delete(self._of, namespace, name, revision))
         except RevisionConflict as conflict:
-            raise RevisionConflict(self._entry_or_none(conflict.current)) from None
+            raise RevisionConflict(await self._entry_or_none(conflict.current)) from None
 
     # Reads
 
     def peek(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
-        return self._entry_or_none(self._storage.peek(self._of, namespace, name))
+        return self._entry_at_once(self._storage.peek(self._of, namespace, name))
 
     def latest(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
-        return self._entry_or_none(self._storage.latest(self._of, namespace, name))
+        return self._entry_at_once(self._storage.latest(self._of, namespace, name))
 
     async def get(
         self, resource: Resource[Any], namespace: str, name: str, *, min_revision: int | None
     ) -> Entry | None:
-        return self._entry_or_none(await self._storage.get(self._of, namespace, name, min_revision=min_revision))
+        entry = await self._storage.get(self._of, namespace, name, min_revision=min_revision)
+        return await self._entry_or_none(entry)
 
     async def get_from_etcd(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
-        return self._entry_or_none(await self._storage.get_from_etcd(self._of, namespace, name))
+        return await self._entry_or_none(await self._storage.get_from_etcd(self._of, namespace, name))
 
     async def list(
         self, resource: Resource[Any], namespace: str = "", *, fields: FieldSelector | None = None, **options: Any
     ) -> ListPage:
         page = await self._storage.list(self._of, namespace, fields=self._fields(fields), **options)
-        entries = [self._entry(entry) for entry in page.entries]
-        return ListPage(entries, page.revision, page.continue_token, page.remaining)
+        return ListPage(await self._entries(page.entries), page.revision, page.continue_token, page.remaining)
 
     async def watch(
         self, resource: Resource[Any], namespace: str = "", *, fields: FieldSelector | None = None, **options: Any
@@ -122,26 +159,36 @@ class ViewStorage:
         watcher = await self._storage.watch(self._of, namespace, fields=self._fields(fields), **options)
         return _ViewWatcher(watcher, self)
 
-    def event(self, event: WatchEvent) -> WatchEvent:
-        """Converts an event, bookmarks too: they carry the kind."""
-        return WatchEvent(event.type, self._entry(event.entry), event.revision)
+    async def shown(self, events: Sequence[WatchEvent]) -> Sequence[WatchEvent]:
+        """Converts events, bookmarks too: they carry the kind."""
+        entries = await self._entries([event.entry for event in events])
+        return [WatchEvent(event.type, entry, event.revision) for event, entry in zip(events, entries, strict=True)]
 
 
 class _ViewWatcher:
+    """A watch ends with an ERROR event where an object can't be converted."""
+
     def __init__(self, watcher: Watcher, storage: ViewStorage) -> None:
         self._watcher = watcher
         self._storage = storage
         self._events = self.events()
+        self._failed = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        return encode_events(await anext(self._events))
+        if self._failed:
+            raise StopAsyncIteration
+        try:
+            return encode_events(await anext(self._events))
+        except StatusError as error:
+            self._failed = True
+            return b'{"type":"ERROR","object":%b}\n' % orjson.dumps(error.to_status())
 
     async def events(self) -> AsyncIterator[Sequence[WatchEvent]]:
         async for events in self._watcher.events():
-            yield [self._storage.event(event) for event in events]
+            yield await self._storage.shown(events)
 
     def close(self) -> None:
         self._watcher.close()

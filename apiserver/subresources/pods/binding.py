@@ -37,6 +37,9 @@ async def bind_pod(request: Request, pods: Store[Pod], name: str, clock: Clock) 
     _validate(binding, name)
     now = format_time(clock.now())
     change = Edit[Pod](lambda pod: assign(pods.resource, pod, binding, now))
+    warnings += await pods.admit(
+        request.info.namespace, name, binding, request.user, subresource="binding", dry_run=options.dry_run
+    )
     await pods.update(request.info.namespace, name, change, request.user, options, subresource="binding")
     return json_response(CREATED, 201, warning_headers(warnings))
 

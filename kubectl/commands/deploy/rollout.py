@@ -120,9 +120,10 @@ def _undo(context: CommandContext, args: argparse.Namespace, target: Target, obj
         number = args.to_revision
     elif len(history) > 1:
         number = list(history)[-2]
+    elif target.kind.kind == "Deployment":
+        raise UsageError(f'no rollout history found for deployment "{target.name}"')
     else:
-        kind = target.kind.singular
-        raise UsageError(f'no rollout history found for {kind} "{target.name}"')
+        raise UsageError("no last revision to roll back to")
     chosen = _revision(history, number, f"unable to find specified revision {number} in history")
     if obj["spec"].get("paused"):
         raise UsageError(

@@ -28,7 +28,7 @@ def write_daemonset(context: CommandContext, writer: TextWriter, obj: Dict) -> N
     writer.field("Node-Selector", label_text(spec["template"]["spec"].get("nodeSelector")))
     writer.notes(meta)
     for title, name in _COUNTS.items():
-        writer.field(title, str(status.get(name, 0)))
+        writer.line(f"{title}: {status.get(name, 0)}")  # in no column
     write_pod_counts(context, writer, meta, selector)
     pod_template(writer, spec["template"])
     conditions(writer, obj)

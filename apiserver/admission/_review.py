@@ -1,0 +1,173 @@
+"""A request as expressions see it: `object`, `oldObject`, `request`, `namespaceObject`, `authorizer`.
+
+Everything is made when it is first asked for, and once for all policies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from apimachinery.model import Model, to_dict
+from apimachinery.resource import Resource
+from apimachinery.selectors import parse_field_selector
+from apiserver.admission._plugin import Attributes, Lookup
+from apiserver.auth.authorization.authorizer import Decision
+from apiserver.request.info import RequestInfo, access
+from apiserver.request.user import AUTHENTICATED, User
+from kubecel.libraries import authorizers
+from kubecel.libraries.authorizers import Authorizer, Question, ResourceCheck
+
+SERVICE_ACCOUNTS = "system:serviceaccounts"
+_OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
+
+
+class MustAsk(Exception):
+    """An expression asks something that another server has to be asked about: wait for `answer`, then start again."""
+
+    def __init__(self, question: Question, answer: Awaitable[Decision]) -> None:
+        super().__init__(question)
+        self.question, self.answer = question, answer
+
+
+class Review:
+    """The values of one request."""
+
+    def __init__(self, attributes: Attributes, lookup: Lookup) -> None:
+        self.attributes, self._lookup = attributes, lookup
+        self._answers: dict[Question, authorizers.Decision] = {}
+        self._old: Any = None
+
+    def document(self) -> dict[str, Any] | None:
+        """The object as it is now; plugins change it."""
+        return self._document(self.attributes.obj)
+
+    @cached_property
+    def old_document(self) -> dict[str, Any] | None:
+        return self._document(self.attributes.old)
+
+    def _document(self, obj: Model | None) -> dict[str, Any] | None:
+        if obj is None:
+            return None
+        resource, document = self.attributes.resource, to_dict(obj)
+        if isinstance(obj, resource.model):
+            document |= {"apiVersion": resource.api_version, "kind": resource.kind}
+        document.get("metadata", {}).pop("managedFields", None)
+        return document
+
+    @cached_property
+    def request(self) -> dict[str, Any]:
+        """The AdmissionRequest, without the objects."""
+        attributes = self.attributes
+        resource, user = attributes.resource, attributes.user
+        where = {"group": resource.group, "version": resource.version, "resource": resource.plural}
+        kind = self._kind(resource)
+        info: dict[str, Any] = {"username": user.name}
+        if user.uid:
+            info["uid"] = user.uid
+        if user.groups:
+            info["groups"] = list(user.groups)
+        if user.extra:
+            info["extra"] = {key: list(values) for key, values in user.extra}
+        request: dict[str, Any] = {
+            "kind": kind,
+            "resource": where,
+            "requestKind": kind,
+            "requestResource": where,
+            "operation": attributes.operation,
+            "userInfo": info,
+            "dryRun": attributes.dry_run,
+            "options": self._options(),
+        }
+        optional = {
+            "name": attributes.name,
+            "namespace": attributes.namespace,
+            "subResource": attributes.subresource,
+            "requestSubResource": attributes.subresource,
+        }
+        return request | {key: value for key, value in optional.items() if value}
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"kind": _OPTIONS[self.attributes.operation], "apiVersion": "meta.k8s.io/v1"}
+        return options | {"dryRun": ["All"]} if self.attributes.dry_run else options
+
+    def _kind(self, resource: Resource[Any]) -> dict[str, str]:
+        """The kind of the object, which is another one for some subresources."""
+        obj = self.attributes.obj
+        sent = getattr(obj, "apiVersion", None), getattr(obj, "kind", None)
+        if obj is None or isinstance(obj, resource.model) or not all(sent):
+            return {"group": resource.group, "version": resource.version, "kind": resource.kind}
+        group, _, version = str(sent[0]).rpartition("/")
+        return {"group": group, "version": version, "kind": str(sent[1])}
+
+    @cached_property
+    def namespace(self) -> dict[str, Any] | None:
+        """The object's namespace; None for kinds without."""
+        attributes = self.attributes
+        namespaces = self._lookup.resource("namespaces")
+        name = attributes.namespace if attributes.resource.namespaced else ""
+        entry = self._lookup.storage.latest(namespaces, "", name) if name else None
+        if entry is None:
+            return None
+        document: dict[str, Any] = orjson.loads(entry.value)
+        document["metadata"].pop("managedFields", None)
+        return document
+
+    # -- authorization
+
+    @cached_property
+    def authorizer(self) -> Authorizer:
+        return Authorizer(self._decide)
+
+    @cached_property
+    def request_check(self) -> ResourceCheck:
+        """A check about the object of the request: `authorizer.requestResource`."""
+        attributes, resource = self.attributes, self.attributes.resource
+        question = Question(
+            group=resource.group,
+            resource=resource.plural,
+            subresource=attributes.subresource,
+            namespace=attributes.namespace,
+            name=attributes.name,
+        )
+        return ResourceCheck(self._decide, question)
+
+    def _decide(self, question: Question) -> authorizers.Decision:
+        """Raises: MustAsk."""
+        if question not in self._answers:
+            user = self._asked_about(question)
+            answer = self._lookup.authorizer.authorize(user, _info(question))
+            if not isinstance(answer, Decision):
+                raise MustAsk(question, answer)
+            self._note(question, answer)
+        return self._answers[question]
+
+    def _asked_about(self, question: Question) -> User:
+        if question.account is None:
+            return self.attributes.user
+        namespace, name = question.account
+        groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
+        return User(f"system:serviceaccount:{namespace}:{name}", "", groups)
+
+    def _note(self, question: Question, decision: Decision) -> None:
+        self._answers[question] = authorizers.Decision(decision.allowed, decision.reason, decision.error)
+
+    async def ask(self, missing: MustAsk) -> None:
+        self._note(missing.question, await missing.answer)
+
+
+def _info(question: Question) -> RequestInfo:
+    if question.path is not None:
+        return RequestInfo(question.verb, question.path)
+    info = access(
+        question.verb,
+        question.resource,
+        question.name,
+        group=question.group,
+        namespace=question.namespace,
+        subresource=question.subresource,
+    )
+    return info._replace(fields=parse_field_selector(question.field_selector)) if question.field_selector else info

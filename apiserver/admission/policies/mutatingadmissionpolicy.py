@@ -1,0 +1,190 @@
+"""MutatingAdmissionPolicy: objects are changed as the expressions of policies say.
+
+Source: Kubernetes documentation, "Mutating Admission Policy".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import orjson
+
+from apimachinery.errors import StatusError
+from apimachinery.patch.json import json_patch
+from apiserver.admission._matching import OPERATIONS
+from apiserver.admission._plugin import DELETE, Attributes, Lookup, Plugin
+from apiserver.admission._review import Review
+from apiserver.admission.policies._applied import NotApplicable, applied, plain
+from apiserver.admission.policies._evaluation import (
+    Evaluation,
+    OutOfBudget,
+    conditions_hold,
+    request_values,
+    within_reach,
+)
+from apiserver.admission.policies._metrics import NO_ERROR, PolicyMetrics
+from apiserver.admission.policies._policies import (
+    Bound,
+    Compiled,
+    NotConfigured,
+    Params,
+    PolicySet,
+    compile_parts,
+    compiled_matcher,
+    denied,
+)
+from apiserver.codec.body import decode_object
+from kubeapi.admissionregistration._expressions import described
+from kubeapi.admissionregistration._rules import GROUP
+from kubeapi.admissionregistration.mutatingadmissionpolicy import (
+    PATCH,
+    MutatingAdmissionPolicy,
+    expression_of,
+    mutation_scope,
+)
+from kubecel import CompileError, EvaluationError, Program
+
+OUT_OF_BUDGET = "policy evaluation failed due to running out of cost budget"
+
+
+@dataclass(frozen=True)
+class MutatingPolicy(Compiled):
+    mutations: Sequence[tuple[str, Program]] = ()
+    """(patchType, program)."""
+    again: bool = False
+    """Whether the policy is asked once more if the object was changed behind it."""
+
+
+class Failed(Exception):
+    """The policy could not be evaluated."""
+
+    def __init__(self, message: str, kind: str = "invalid_error") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def compile_policy(policy: MutatingAdmissionPolicy) -> MutatingPolicy:
+    spec = policy.spec
+    matcher, fault = compiled_matcher(policy)
+    scope = mutation_scope(spec)
+    conditions: list[tuple[str, Program]] = []
+    variables: dict[str, Program] = {}
+    mutations: list[tuple[str, Program]] = []
+    try:
+        conditions, variables = compile_parts(spec, scope)
+        for mutation in spec.mutations or ():
+            source, expected = expression_of(mutation)
+            mutations.append((mutation.patchType, scope.compile(source, expected=(expected,))))
+    except CompileError as error:  # checked when it was written, by a server that may have been another
+        fault = described(error)
+    fails, again = spec.failurePolicy != "Ignore", spec.reinvocationPolicy == "IfNeeded"
+    return MutatingPolicy(policy.name, fails, spec.paramKind, matcher, conditions, variables, fault, mutations, again)
+
+
+class MutatingPolicies:
+    """The state of the plugin in one server."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._set = PolicySet(
+            lookup,
+            lookup.resource("mutatingadmissionpolicies", GROUP),
+            lookup.resource("mutatingadmissionpolicybindings", GROUP),
+            compile_policy,
+        )
+        self._params = Params(lookup)
+        self.metrics = PolicyMetrics("apiserver_mutating_admission_policy")
+
+    def mutate(self, attributes: Attributes) -> Awaitable[None] | None:
+        """Raises: StatusError."""
+        policies = self._set.about(attributes)
+        if not policies or attributes.obj is None:
+            return None
+        return self._mutate(Review(attributes, self._lookup), policies)
+
+    async def _mutate(self, review: Review, policies: Sequence[Bound[MutatingPolicy]]) -> None:
+        """Asks each policy, and those that want it once more where a later one changed the object."""
+        first = before = review.document()
+        assert before is not None
+        seen: list[dict[str, Any]] = []
+        for bound in policies:
+            before = await self._changed(bound, review, before)
+            seen.append(before)
+        for bound, known in zip(policies, seen, strict=True):
+            if bound.policy.again and before != known:
+                before = await self._changed(bound, review, before)
+        if before != first:
+            self._replace(review.attributes, before)
+
+    async def _changed(self, bound: Bound[MutatingPolicy], review: Review, document: dict[str, Any]) -> dict[str, Any]:
+        """Returns the document as the policy leaves it. Raises: StatusError."""
+        policy, started, error, action = bound.policy, time.perf_counter(), NO_ERROR, "allow"
+        try:
+            if policy.fault:
+                raise NotConfigured(policy.fault)
+            for param in self._params.of(bound, review.attributes.namespace):
+                result = within_reach(review, partial(_evaluated, policy, review, document, param))
+                document = result if isinstance(result, Mapping) else await result
+        except (NotConfigured, Failed) as failure:
+            message = str(failure)
+            error = failure.kind if isinstance(failure, Failed) else "invalid_error"
+            if isinstance(failure, NotConfigured):
+                message = f"failed to configure binding: {message}"
+            if policy.fails:
+                action = "deny"
+                text = f"policy '{policy.name}' with binding '{bound.binding}' denied request: {message}"
+                raise denied(review.attributes, text, whole=True) from None
+        finally:
+            self.metrics.observe(policy.name, bound.binding, error, action, time.perf_counter() - started)
+        return document
+
+    @staticmethod
+    def _replace(attributes: Attributes, document: dict[str, Any]) -> None:
+        """Puts the document in the place of the request's object, with the defaults of what is new.
+
+        Raises: StatusError, for what can't be read as such an object.
+        """
+        obj, resource = attributes.obj, attributes.resource
+        if not isinstance(obj, resource.model):
+            new = type(obj).model_validate(document)
+        else:
+            new = decode_object(resource, orjson.dumps(document))
+        for name in type(new).model_fields:
+            setattr(obj, name, getattr(new, name))
+        if hasattr(new, "content"):
+            obj.content = new.content
+
+
+def _evaluated(
+    policy: MutatingPolicy, review: Review, document: dict[str, Any], param: dict[str, Any] | None, inline: bool
+) -> dict[str, Any]:
+    """Raises: Failed."""
+    values = request_values(review, document, param)
+    try:
+        for patch_type, program in policy.mutations:
+            evaluation = Evaluation({**values, "object": document}, policy.variables, inline=inline)
+            if not conditions_hold(policy.conditions, evaluation):
+                return document
+            change = plain(evaluation.value(program), names_checked=patch_type != PATCH)
+            if patch_type == PATCH:
+                document = json_patch(document, change)
+            else:
+                document = applied(document, change, review.attributes.resource)
+    except (EvaluationError, NotApplicable) as error:
+        raise Failed(str(error)) from None
+    except StatusError as error:
+        raise Failed(f"JSON Patch: {error.message}") from None
+    except OutOfBudget:
+        raise Failed(OUT_OF_BUDGET, "out_of_budget") from None
+    return document
+
+
+def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
+    return lookup.state(MutatingPolicies).mutate(attributes)
+
+
+ADMISSION = Plugin("MutatingAdmissionPolicy", OPERATIONS - {DELETE}, mutate=admit)

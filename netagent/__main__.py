@@ -1,0 +1,63 @@
+"""netagent: runs in a node's network namespace and keeps its network as the API says, one room for each part of it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+
+from apimachinery.catalogue import collect
+from componentbase import daemon, logs
+from componentbase.clock import Clock
+from componentbase.health import HealthHandler
+from componentbase.hostnetwork import end_outside_host_network, network_namespace
+from componentbase.process import CommandError
+from kubeapi.core.node import Node
+from kubeclient.config import ConfigError, load_config
+from kubeclient.informer import Informers
+from kubeclient.rest import RestClient, user_agent
+from netagent.options import Options, parse
+from netagent.room import Room, RoomContext
+
+log = logs.logger(__name__)
+
+
+def main() -> int:
+    options = parse()
+    logs.setup("netagent", options.log_file, options.verbosity)
+    rooms = list(collect("netagent.rooms", "ROOM", Room).values())
+    return daemon.run(lambda: _cleanup(rooms) if options.cleanup else _run(options, rooms), "netagent")
+
+
+async def _cleanup(rooms: list[Room]) -> None:
+    for room in rooms:
+        try:
+            await room.cleanup()
+        except CommandError as error:
+            raise daemon.FatalError(f"{room.name} could not be removed: {error}") from None
+        log.info("removed", room=room.name)
+
+
+async def _run(options: Options, rooms: list[Room]) -> None:
+    if shutil.which("nft") is None:
+        raise daemon.FatalError("nft is not on PATH: install nftables (Debian: apt-get install nftables)")
+    try:
+        config = load_config(options.kubeconfig)
+    except ConfigError as error:
+        raise daemon.FatalError(str(error)) from None
+    clock, health = Clock(), HealthHandler(open_metrics=True)
+    async with RestClient(config, user_agent=user_agent("netagent")) as rest:
+        informers = Informers(rest, clock)
+        node = informers.of(Node, field_selector=f"metadata.name={options.node_name}")
+        context = RoomContext(options.node_name, rest, informers, node, health, clock)
+        log.info("starting", rooms=",".join(room.name for room in rooms), node=options.node_name)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(end_outside_host_network(options.host_netns_file, clock, network_namespace()))
+            tasks.create_task(informers.run())
+            for room in rooms:
+                tasks.create_task(room.run(context))
+            tasks.create_task(health.serve(options.health_address, options.health_port))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""The `nft` program: writes transactions, and reads what the kernel has."""
+
+from __future__ import annotations
+
+import json
+
+from componentbase.process import CommandError, run
+from netagent.policy.ruleset import TABLE
+
+NFT_TIMEOUT_SECONDS = 60.0
+
+
+class Nft:
+    """All methods raise CommandError. A transaction that fails has changed nothing."""
+
+    async def apply(self, text: str) -> None:
+        await run("nft", "-f", "-", stdin=text, timeout_seconds=NFT_TIMEOUT_SECONDS)
+
+    async def shape(self) -> dict[str, int]:
+        """Returns what there is in our table: see `ruleset.shape`. Empty when the table is not there."""
+        family, name = TABLE.split()
+        try:
+            listing = await run(
+                "nft", "--json", "--terse", "list", "table", family, name, timeout_seconds=NFT_TIMEOUT_SECONDS
+            )
+        except CommandError as error:
+            if "No such file or directory" in str(error):
+                return {}
+            raise
+        found: dict[str, int] = {}
+        for item in json.loads(listing)["nftables"]:
+            for kind in ("set", "map", "chain"):
+                if kind in item:
+                    found.setdefault(item[kind]["name"], 0)
+            if "rule" in item:
+                found[item["rule"]["chain"]] = found.get(item["rule"]["chain"], 0) + 1
+        return found

@@ -1,0 +1,37 @@
+"""A room of the agent: one thing that it keeps in order on its node. Each file in `rooms/` brings one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from componentbase.clock import Clock
+from componentbase.health import HealthHandler
+from kubeapi.core.node import Node
+from kubeclient.informer import Informer, Informers
+from kubeclient.rest import RestClient
+
+
+@dataclass(frozen=True)
+class RoomContext:
+    """What rooms share."""
+
+    node_name: str
+    rest: RestClient
+    informers: Informers
+    node: Informer[Node]
+    """Holds the node of the agent, and no other."""
+    health: HealthHandler
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Room:
+    """`ROOM = Room(...)`."""
+
+    name: str
+    run: Callable[[RoomContext], Coroutine[Any, Any, None]]
+    """Works until cancelled. Raises: FatalError, which ends the agent."""
+    cleanup: Callable[[], Coroutine[Any, Any, None]]
+    """Removes from the node what the room keeps there. Raises: CommandError."""
