@@ -17,12 +17,13 @@ from tests.kits.eventually import eventually
 from tests.kits.manifests import configmap, container, deployment, pod, service, web_container
 
 pytestmark = pytest.mark.cluster
+AGES = [version for version in KUBECTLS if version] or [""]
 
 
 @pytest.fixture
-def kubectl(cluster: ClusterHandle, namespace: str) -> CommandLine:
-    """The newest real kubectl of the machine, in the test's own namespace."""
-    return CommandLine(cluster.kubeconfig, namespace, str(KUBECTLS[""]))
+def kubectl(cluster: ClusterHandle, namespace: str, request: pytest.FixtureRequest) -> CommandLine:
+    """The real kubectl of the machine, or that of the version that is the parameter, in the test's own namespace."""
+    return CommandLine(cluster.kubeconfig, namespace, str(KUBECTLS[getattr(request, "param", "")]))
 
 
 def fetch(url: str) -> str:
@@ -327,6 +328,7 @@ def test_a_deleted_namespace_takes_everything_with_it(mk: CommandLine) -> None:
     assert not json.loads(doomed.run("get", "all", "-o", "json"))["items"]
 
 
+@pytest.mark.parametrize("kubectl", AGES[:1], indirect=True)
 def test_each_host_has_a_pod_of_a_daemonset_also_through_an_update(mk: CommandLine, kubectl: CommandLine) -> None:
     own = {"containers": [web_container()], "terminationGracePeriodSeconds": 0}
     template = {"metadata": {"labels": {"app": "agent"}}, "spec": own}
@@ -349,6 +351,7 @@ def test_each_host_has_a_pod_of_a_daemonset_also_through_an_update(mk: CommandLi
     assert "Desired Number of Nodes Scheduled: 2" in " ".join(mk.run("describe", "daemonset", "agent").split())
 
 
+@pytest.mark.parametrize("kubectl", AGES[-1:], indirect=True)
 def test_numbered_pods_find_their_data_again_and_know_each_other_by_number(
     mk: CommandLine, kubectl: CommandLine
 ) -> None:
