@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.catalogue import Catalogue
+from apimachinery.features import FEATURES
 from apimachinery.resource import Resource
 from apiserver.admission._configuration import read_plugin_configurations
 from apiserver.admission._plugin import Plugin, UnknownPlugin, enabled_plugins
@@ -40,6 +41,14 @@ def advertised_address(options: Options) -> str:
         return own_address()
     except OSError:
         return "127.0.0.1"
+
+
+def set_features(options: Options) -> None:
+    """Raises: FatalError."""
+    for name, enabled in options.feature_gates.items():
+        if name not in FEATURES:
+            raise FatalError(f"--feature-gates: unrecognized feature gate: {name}")
+        FEATURES[name].enabled = enabled
 
 
 def configured_authorizer(options: Options, sources: Sources) -> Authorizer:

@@ -41,6 +41,7 @@ from apiserver.main.configured import (
     in_flight_limits,
     kubelet_client,
     server_tls,
+    set_features,
     token_settings,
 )
 from apiserver.main.customkinds import KindPublisher
@@ -106,6 +107,7 @@ class ApiServer:
     def __init__(self, options: Options) -> None:
         """Raises: FatalError for what the flags name and is not there."""
         catalogue, clock = load_catalogue(), Clock()
+        set_features(options)
         self.stopping = False
         self.bootstrapped = False
         self._storage_task: asyncio.Task[None] | None = None

@@ -12,7 +12,7 @@ from apiserver.auth.authorization.webhook import WebhookSettings
 from apiserver.options.audit import AuditOptions, add_audit, audit_options
 from apiserver.options.authentication import AuthenticationOptions, add_authentication, authentication_options
 from apiserver.options.authorization import add_authorization, webhook_settings
-from componentbase.flags import add_bool, add_duration, base_parser, fill, parse_list
+from componentbase.flags import add_bool, add_duration, base_parser, fill, parse_bool, parse_list, parse_map
 
 Network = IPv4Network | IPv6Network
 
@@ -77,6 +77,7 @@ class Options:
     service_account_jwks_uri: str = ""
     api_audiences: list[str] = field(default_factory=list)
     event_ttl_seconds: int = 3600
+    feature_gates: dict[str, bool] = field(default_factory=dict)
     enable_admission_plugins: list[str] = field(default_factory=list)
     disable_admission_plugins: list[str] = field(default_factory=list)
     admission_control_config_file: str = ""
@@ -259,6 +260,13 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
     )
     cluster.add_argument("--proxy-client-key-file", default="", metavar="FILE", help="its private key (PEM)")
     add_duration(parser, "--event-ttl", 3600, "how long Events are kept")
+    parser.add_argument(
+        "--feature-gates",
+        type=_gates,
+        default="",
+        metavar="NAME=true|false,...",
+        help="alpha features of upstream's to switch on, such as HPAScaleToZero",
+    )
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -315,6 +323,10 @@ def _networks(text: str) -> list[Network]:
                 f"{network}: an IPv{network.version} network from /{shortest} to /{longest} is needed"
             )
     return networks
+
+
+def _gates(text: str) -> dict[str, bool]:
+    return {name: parse_bool(value) for name, value in parse_map(text).items()}
 
 
 def _ports(text: str) -> range:

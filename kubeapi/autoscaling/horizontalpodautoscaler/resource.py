@@ -26,7 +26,7 @@ from kubeapi.autoscaling.horizontalpodautoscaler.model import (
     HPAScalingPolicy,
     HPAScalingRules,
 )
-from kubeapi.autoscaling.horizontalpodautoscaler.validation import LEAST_REPLICAS, has_bad_api_version, spec_errors
+from kubeapi.autoscaling.horizontalpodautoscaler.validation import has_bad_api_version, spec_errors
 
 CPU, DEFAULT_CPU_UTILIZATION = "cpu", 80
 _SHOWN_METRICS = 2
@@ -57,7 +57,7 @@ class HorizontalPodAutoscalerStrategy(Strategy[HorizontalPodAutoscaler]):
         """Takes what newer rules refuse where the stored object has it already."""
         return spec_errors(
             obj.spec,
-            least_replicas=min(old.spec.minReplicas, LEAST_REPLICAS),
+            least_replicas=min(old.spec.minReplicas, 1),
             any_api_version=has_bad_api_version(old.spec.scaleTargetRef),
         )
 

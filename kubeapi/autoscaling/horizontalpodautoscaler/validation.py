@@ -6,6 +6,7 @@ Source: Kubernetes API reference, "HorizontalPodAutoscaler"; messages as upstrea
 from __future__ import annotations
 
 from apimachinery.errors import FieldError
+from apimachinery.features import Feature
 from apimachinery.names import path_segment_errors
 from apimachinery.quantity import parse_quantity
 from apimachinery.validation import GREATER_THAN_ZERO, NOT_NEGATIVE, POSITIVE, Errors, Path
@@ -39,7 +40,7 @@ from kubeapi.autoscaling.horizontalpodautoscaler.model import (
 )
 from kubeapi.core.pod.validation.resources import check_resource_name
 
-LEAST_REPLICAS = 1  # no pods at all is an alpha feature of upstream's, which is off
+SCALE_TO_ZERO = Feature("HPAScaleToZero")
 MAX_WINDOW_SECONDS, MAX_PERIOD_SECONDS = 3600, 1800
 _CORE_SCALABLE = "ReplicationController"  # the only kind of the core group that has a scale
 _BOTH_OF_RESOURCE = "may not set both a target raw value and a target utilization"
@@ -47,11 +48,12 @@ _NONE_OF_RESOURCE = "must set either a target raw value or a target utilization"
 
 
 def spec_errors(
-    spec: HorizontalPodAutoscalerSpec, *, least_replicas: int = LEAST_REPLICAS, any_api_version: bool = False
+    spec: HorizontalPodAutoscalerSpec, *, least_replicas: int = 1, any_api_version: bool = False
 ) -> list[FieldError]:
-    """`least_replicas` is the smallest allowed `minReplicas`; `any_api_version` takes an API version of the target as
-    it is."""
+    """`least_replicas` is the smallest allowed `minReplicas`, unless a feature allows 0; `any_api_version` takes an API
+    version of the target as it is."""
     errors = Errors()
+    least_replicas = 0 if SCALE_TO_ZERO.enabled else least_replicas
     if spec.minReplicas < least_replicas:
         errors.invalid(("spec", "minReplicas"), spec.minReplicas, f"must be greater than or equal to {least_replicas}")
     if spec.maxReplicas < 1:

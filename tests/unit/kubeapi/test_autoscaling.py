@@ -9,6 +9,7 @@ from apimachinery.model import from_dict, to_dict
 from kubeapi.autoscaling._v1form import BEHAVIOR, CONDITIONS, CURRENT_METRICS, METRICS, to_v1, to_v2
 from kubeapi.autoscaling.horizontalpodautoscaler.model import HorizontalPodAutoscaler
 from kubeapi.autoscaling.horizontalpodautoscaler.resource import RESOURCE, targets
+from kubeapi.autoscaling.horizontalpodautoscaler.validation import SCALE_TO_ZERO
 
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
 METRIC = {"name": "hits", "selector": {"matchLabels": {"a": "b"}}}
@@ -74,6 +75,18 @@ def test_a_status_goes_through_v1_unharmed() -> None:
 def test_an_annotation_that_says_nothing_of_ours_is_ignored(text: str) -> None:
     shown = {"metadata": {"annotations": {METRICS: text}}, "spec": {"scaleTargetRef": TARGET, "maxReplicas": 3}}
     assert "metrics" not in to_v2(shown)["spec"]
+
+
+def test_a_feature_allows_no_replicas_at_all_to_what_is_not_measured_by_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SCALE_TO_ZERO, "enabled", True)
+    metric = {"type": "External", "external": {"metric": METRIC, "target": {"type": "Value", "value": "3"}}}
+    obj = autoscaler({"minReplicas": 0, "metrics": [metric], "scaleTargetRef": TARGET})
+    assert RESOURCE.strategy.validate_create(obj) == []
+    obj.spec.metrics = None
+    errors = RESOURCE.strategy.validate_create(obj)
+    assert [error.field for error in errors] == ["spec.metrics"]
+    obj.spec.minReplicas = -1
+    assert RESOURCE.strategy.validate_create(obj)[0].message.endswith("must be greater than or equal to 0")
 
 
 def test_an_update_may_keep_what_newer_rules_refuse() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from apimachinery.features import FEATURES, Feature
 from apiserver.auth.authorization.webhook import WebhookSettings
+from apiserver.main.configured import set_features
 from apiserver.options.options import parse_options
+from componentbase.daemon import FatalError
 
 
 def test_flags_have_upstreams_defaults() -> None:
@@ -53,3 +56,13 @@ def test_flags_that_can_not_be_used_end_the_process(flags: list[str], capsys: py
         parse_options(flags)
     assert caught.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_features_are_switched_on_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FEATURES, "Flight", Feature("Flight"))
+    set_features(parse_options(["--feature-gates=Flight=true"]))
+    assert FEATURES["Flight"].enabled
+    set_features(parse_options(["--feature-gates=Flight=false"]))
+    assert not FEATURES["Flight"].enabled
+    with pytest.raises(FatalError, match="unrecognized feature gate: Flights"):
+        set_features(parse_options(["--feature-gates=Flight=true,Flights=true"]))
