@@ -79,6 +79,7 @@ from kubeapi.apiextensions.customresourcedefinition import GROUP as DEFINITIONS
 from kubeapi.certificates.certificatesigningrequest import GROUP as CERTIFICATES
 
 BOOTSTRAP_RETRY_SECONDS = 1.0
+KEEP_SECONDS = 10.0  # as upstream
 WITHDRAW_SECONDS = 2.0
 AUDIT_SECONDS = 3.0  # for each audit back end to write what is left
 
@@ -286,7 +287,19 @@ class ApiServer:
                 log.warning("bootstrap failed", error=str(error))
                 await asyncio.sleep(BOOTSTRAP_RETRY_SECONDS)
         log.info("ready")
-        await self._endpoints.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._endpoints.run())
+            group.create_task(self._keep_service())
+
+    async def _keep_service(self) -> None:
+        """Makes the `kubernetes` Service and its range again, should somebody delete them."""
+        while True:
+            await asyncio.sleep(KEEP_SECONDS)
+            try:
+                await self._service_cidr.ensure()
+                await self._endpoints.create_service()
+            except (StorageError, StatusError) as error:
+                log.warning("the kubernetes service was not looked after", error=str(error))
 
     async def _withdraw(self) -> None:
         if self.storage.ready:

@@ -10,6 +10,7 @@ from apimachinery.names import suffix_of
 from controller_manager.controllers.network._endpointpods import family_of
 from controller_manager.controllers.network._slices import MANAGED_BY_LABEL, SERVICE_LABEL, Plan
 from controller_manager.controllers.network._subsets import MANAGED_BY_LABEL as ENDPOINTS_MANAGED_BY
+from controller_manager.controllers.network._triggertime import TRIGGER_TIME
 from controller_manager.ownership import owner_reference
 from kubeapi.core.endpoints import EndpointAddress, Endpoints, EndpointSubset
 from kubeapi.discovery.endpointslice import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
@@ -17,9 +18,7 @@ from kubeapi.discovery.endpointslice import Endpoint, EndpointConditions, Endpoi
 MIRROR = "endpointslicemirroring-controller.k8s.io"
 SKIP_LABEL = "endpointslice.kubernetes.io/skip-mirror"
 MOST_ADDRESSES = 1000  # of a subset; a slice has no more
-_OWN_ANNOTATIONS = frozenset(
-    ("kubectl.kubernetes.io/last-applied-configuration", "endpoints.kubernetes.io/last-change-trigger-time")
-)
+_OWN_ANNOTATIONS = frozenset(("kubectl.kubernetes.io/last-applied-configuration", TRIGGER_TIME))
 _LEADER_ANNOTATION = "control-plane.alpha.kubernetes.io/leader"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from apimachinery.errors import AlreadyExists, Conflict, Forbidden, NotFound, namespace_is_terminating
 from controller_manager.controllers.network._endpointpods import BATCH_SECONDS, has_endpoints, pods_behind, services_of
 from controller_manager.controllers.network._subsets import MANAGED_BY_LABEL, MANAGER, wanted_endpoints
+from controller_manager.controllers.network._triggertime import TriggerTimes, annotate
 from controller_manager.ownership import delete_surely
 from kubeapi.core.endpoints import Endpoints
 from kubeapi.core.pod.model import Pod
@@ -25,6 +26,7 @@ class EndpointsReconciler:
         self._services = context.informers.of(Service)
         self._pods = context.informers.of(Pod)
         self._endpoints = context.informers.of(Endpoints)
+        self._trigger_times = TriggerTimes()
 
     def services_of(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         """Wakes the Services whose endpoints a change of a pod may change."""
@@ -33,19 +35,24 @@ class EndpointsReconciler:
     async def reconcile(self, key: str) -> Result:
         service, current = self._services.get(key), self._endpoints.get(key)
         if service is None:
+            self._trigger_times.forget(key)
             if current is not None and _managed(current):
                 await delete_surely(self._rest, current, self._clock)
             return DONE
         if not has_endpoints(service) or service.metadata.deletionTimestamp is not None:
             return DONE
-        desired = wanted_endpoints(service, pods_behind(service, self._pods), current)
+        pods = pods_behind(service, self._pods)
+        triggered = self._trigger_times.next(service, pods)
+        desired = wanted_endpoints(service, pods, current)
         if current is None:
+            annotate(desired, triggered)
             await self._create(desired)
         elif (desired.subsets, desired.labels, desired.annotations) != (
             current.subsets or None,
             current.labels,
             current.annotations,
         ):
+            annotate(desired, triggered)
             try:
                 await self._rest.update(desired)
             except NotFound:

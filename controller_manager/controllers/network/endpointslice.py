@@ -14,6 +14,7 @@ from controller_manager.controllers.network._slices import (
     plan_slices,
 )
 from controller_manager.controllers.network._slicewrites import perform
+from controller_manager.controllers.network._triggertime import TriggerTimes, annotate
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.model import Service
@@ -41,6 +42,7 @@ class EndpointSliceReconciler:
         self._nodes = context.informers.of(Node)
         self._slices = context.informers.of(EndpointSlice)
         self._slices.add_index(SERVICE_INDEX, _service_keys)
+        self._trigger_times = TriggerTimes()
 
     def services_of(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         """Wakes the Services whose endpoints a change of a pod may change."""
@@ -49,8 +51,10 @@ class EndpointSliceReconciler:
     async def reconcile(self, key: str) -> Result:
         service = self._services.get(key)
         if service is None or not has_endpoints(service) or service.metadata.deletionTimestamp is not None:
+            self._trigger_times.forget(key)
             return DONE  # the slices of a deleted Service are the garbage collector's
         pods = pods_behind(service, self._pods)
+        triggered = self._trigger_times.next(service, pods)
         existing = self._slices.by_index(SERVICE_INDEX, key)
         families = service.spec.ipFamilies or ["IPv4"]
         missing = False
@@ -59,6 +63,8 @@ class EndpointSliceReconciler:
             of_family = [each for each in existing if each.addressType == family]
             missing = missing or bool(desired.missing_nodes)
             plan = plan_slices(service, of_family, desired.endpoints, family, self._most)
+            for each in (*plan.create, *plan.update):
+                annotate(each, triggered)
             await perform(self._rest, plan, self._clock)
         stray = [each for each in existing if each.addressType not in families]
         await perform(self._rest, Plan(delete=stray), self._clock)
