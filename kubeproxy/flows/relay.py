@@ -31,6 +31,7 @@ MAX_CONNECTIONS = 8192  # at once; further ones are reset
 BUFFER_BYTES = 64 * 1024  # of each direction; a sender waits for its receiver beyond that
 _ORIGINAL_DESTINATION = 80
 _SOL_IPV6 = 41
+_RESET_WHEN_CLOSED = struct.pack("ii", 1, 0)
 
 OPEN = Gauge("kubeproxy_relay_open_connections", "Connections of Services balanced by least-connections.")
 REFUSED = Metric("kubeproxy_relay_refused_connections_total", "Connections that were reset.", ["why"])
@@ -44,7 +45,8 @@ class Relay:
     def __init__(self, families: Collection[Family]) -> None:
         self._families = families
         self._frontends = Frontends(least_connections_targets)
-        self._open: Counter[Endpoint] = Counter()
+        self.open: Counter[Endpoint] = Counter()
+        """How many connections each endpoint has; those without are not in it."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners = self._listen()
         self.port: int = self._listeners[0].getsockname()[1]
@@ -81,7 +83,7 @@ class Relay:
         targets = self._frontends.find(*original_destination(client.transport.get_extra_info("socket")))
         if not targets:  # somebody has asked the port itself, or the Service is just gone
             self._refuse(client, "no endpoint")
-        elif self._open.total() >= MAX_CONNECTIONS:
+        elif self.open.total() >= MAX_CONNECTIONS:
             self._refuse(client, "too many")
         else:
             client.transport.pause_reading()
@@ -117,21 +119,22 @@ class Relay:
 
     def choose(self, endpoints: Collection[Endpoint]) -> Endpoint:
         """Returns one of those with the fewest connections."""
-        fewest = min(self._open[endpoint] for endpoint in endpoints)
-        return random.choice([endpoint for endpoint in sorted(endpoints) if self._open[endpoint] == fewest])
+        fewest = min(self.open[endpoint] for endpoint in endpoints)
+        return random.choice([endpoint for endpoint in sorted(endpoints) if self.open[endpoint] == fewest])
 
     def closed(self, endpoint: Endpoint) -> None:
         self._count(endpoint, -1)
 
     def _count(self, endpoint: Endpoint, change: int) -> None:
-        self._open[endpoint] += change
-        if not self._open[endpoint]:
-            del self._open[endpoint]
+        self.open[endpoint] += change
+        if not self.open[endpoint]:
+            del self.open[endpoint]
         OPEN.inc(change)
 
     @staticmethod
     def _refuse(client: _Side, why: str) -> None:
         REFUSED.labels(why).inc()
+        client.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_WHEN_CLOSED)
         client.transport.abort()
 
 

@@ -120,12 +120,12 @@ def in_batches(writes: Writes) -> list[Writes]:
     ]
 
 
-def _rank(key: Key) -> int:
+def _rank(key: Key) -> tuple[int, Key]:
     """Orders chains so that each leads only to those of a lower rank."""
     kinds = len(SERVICE_CHAIN_PREFIXES)
     if key in SHARED:
-        return kinds + 1
-    return next((rank for rank, prefix in enumerate(SERVICE_CHAIN_PREFIXES, 1) if key[1].startswith(prefix)), 0)
+        return kinds + 1, key
+    return next((rank for rank, prefix in enumerate(SERVICE_CHAIN_PREFIXES, 1) if key[1].startswith(prefix)), 0), key
 
 
 def _parts(keys: list[Key]) -> Iterator[list[Key]]:

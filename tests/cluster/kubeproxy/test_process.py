@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -178,6 +180,42 @@ def test_stopping_leaves_the_rules_and_cleanup_takes_them_away(proxy: Proxy) -> 
     proxy.cleanup()
     assert "kube-" not in proxy.node.command("nft", "list", "ruleset").lower()
     proxy.cleanup()
+
+
+def test_another_mode_takes_over_and_removes_the_rules_of_the_first(proxy: Proxy) -> None:
+    address = proxy.serve("web", POD_IPS[0])
+    eventually(lambda: proxy.endpoints(address))
+    for mode, left in (("nftables", "KUBE-"), ("iptables", "kube-proxy")):
+        proxy.daemon.stop()
+        proxy.daemon.command = [*proxy.daemon.command, f"--proxy-mode={mode}"]
+        proxy.mode = mode
+        proxy.daemon.start()
+        eventually(lambda: proxy.endpoints(address) == {POD_IPS[0]}, "rules of the new mode")
+        eventually(lambda left=left: left not in proxy.node.command("nft", "list", "ruleset"), "no rules of the old")
+        assert proxy.answers(address) == proxy.pod.name
+
+
+def test_a_health_check_port_tells_of_endpoints_on_this_node(proxy: Proxy) -> None:
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80, "targetPort": 8080}]}
+    body = {"metadata": {"name": "balanced"}, "spec": spec}
+    port = proxy.api.http.post("/api/v1/namespaces/default/services", json=body).json()["spec"]["healthCheckNodePort"]
+
+    def ask() -> tuple[int, Any]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=3) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+        except OSError:
+            return 0, {}
+
+    eventually(lambda: proxy.node.run(ask)[0] == 503)
+    proxy.serve("balanced", POD_IPS[0])
+    eventually(lambda: proxy.node.run(ask)[0] == 200)
+    name = {"namespace": "default", "name": "balanced"}
+    assert proxy.node.run(ask)[1] == {"service": name, "localEndpoints": 1, "serviceProxyHealthy": True}
+    proxy.drop("balanced")
+    eventually(lambda: proxy.node.run(ask)[0] == 0)
 
 
 def test_its_endpoints_tell_how_it_is(proxy: Proxy) -> None:

@@ -6,151 +6,37 @@ import asyncio
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from componentbase.process import run
-from kubeproxy.family import FamilyRules, Kernel
-from kubeproxy.flows.conntrack import Conntrack, UdpCleaner
-from kubeproxy.iptables import kernel as iptables
-from kubeproxy.nftables import kernel as nftables
-from kubeproxy.settings import LocalTraffic, Mode, Settings
+from kubeproxy.family import FamilyRules
+from kubeproxy.flows.relay import Relay
+from kubeproxy.settings import Mode
 from kubeproxy.topology import Balance, Endpoint, ServicePort
 from tests.kits.eventually import eventually_async
-from tests.kits.machine.netns import Namespace, ask_udp, connect, unique
+from tests.kits.machine.netns import ask_udp
+from tests.kits.machine.proxied_node import (
+    BALANCER_IP,
+    BRIDGE_IP,
+    BRIDGE_IP6,
+    CLUSTER_IP,
+    CLUSTER_IP6,
+    NODE_IP,
+    NODE_IP6,
+    NODE_PORT,
+    OUTSIDE_IP,
+    SERVE_PORT,
+    SETTINGS,
+    SETTINGS6,
+    ProxiedNode,
+)
 
 pytestmark = pytest.mark.cluster
 
-CLUSTER_IP, NODE_IP, OUTSIDE_IP, BRIDGE_IP, BALANCER_IP = (
-    "10.96.0.10",
-    "172.31.9.1",
-    "172.31.9.2",
-    "10.244.1.1",
-    "198.51.100.1",
-)
-SETTINGS = Settings(local=LocalTraffic("10.244.0.0/16"))
-SERVE_PORT, NODE_PORT = 8080, 30080
 
-
-class Node:
-    """The namespaces, and the way rules get into the node's."""
-
-    def __init__(self) -> None:
-        self.mode = Mode.IPTABLES
-        self.host = Namespace(unique("kp-node"))
-        self.outside = Namespace(unique("kp-out"))
-        self.pods = [Namespace(unique(f"kp-pod{number}")) for number in (1, 2, 3)]
-        self._wire()
-
-    def _wire(self) -> None:
-        host = self.host
-        host.sysctl("net/ipv4/ip_forward", "1")
-        connect(host, self.outside, "eth0", "eth0")
-        host.ip("addr", "add", f"{NODE_IP}/24", "dev", "eth0")
-        self.outside.ip("addr", "add", f"{OUTSIDE_IP}/24", "dev", "eth0")
-        for network in ("10.96.0.0/16", "198.51.100.0/24"):
-            self.outside.ip("route", "add", network, "via", NODE_IP)
-        connect(host, self.outside, "eth1", "eth1")
-        host.ip("addr", "add", "172.31.10.1/24", "dev", "eth1")
-        host.ip("route", "add", "default", "via", "172.31.10.2")
-        host.ip("link", "add", "cbr0", "type", "bridge")
-        host.ip("addr", "add", f"{BRIDGE_IP}/24", "dev", "cbr0")
-        host.ip("link", "set", "cbr0", "up")
-        for number, pod in enumerate(self.pods, 1):
-            connect(host, pod, f"veth{number}", "eth0")
-            host.ip("link", "set", f"veth{number}", "master", "cbr0")
-            # As the engine does without its userland proxy: else a bridge sends nothing back to where it came from.
-            host.ip("link", "set", f"veth{number}", "type", "bridge_slave", "hairpin", "on")
-            pod.ip("addr", "add", f"{self.pod_ip(number)}/24", "dev", "eth0")
-            pod.ip("route", "add", "default", "via", BRIDGE_IP)
-            pod.serve_tcp(SERVE_PORT)
-            pod.serve_udp(SERVE_PORT)
-
-    @staticmethod
-    def pod_ip(number: int) -> str:
-        return f"10.244.1.{number + 1}"
-
-    def endpoints(self, *numbers: int) -> tuple[Endpoint, ...]:
-        return tuple(Endpoint(self.pod_ip(number), SERVE_PORT, True) for number in numbers)
-
-    def service(self, *pods: int, protocol: str = "tcp") -> ServicePort:
-        return ServicePort(
-            "default", "web", "p", protocol, CLUSTER_IP, 80,
-            node_port=NODE_PORT, cluster_endpoints=self.endpoints(*pods), has_endpoints=bool(pods),
-        )  # fmt: skip
-
-    def apply(self, *ports: ServicePort, settings: Settings = SETTINGS) -> None:
-        """Makes the node's rules those of these ports, as a new kube-proxy would."""
-        self.host.run(asyncio.run, self._sync(ports, settings))
-
-    async def _sync(self, ports: tuple[ServicePort, ...], settings: Settings) -> None:
-        rules = FamilyRules(4, await self.kernel(settings))
-        by_service: dict[str, tuple[ServicePort, ...]] = {}
-        for port in ports:
-            key = f"{port.namespace}/{port.service}"
-            by_service[key] = (*by_service.get(key, ()), port)
-        try:
-            await rules.sync(by_service, None, periodic=False)
-            assert not rules.needs_check(periodic=False)
-        finally:
-            rules.kernel.monitor.close()
-
-    async def kernel(self, settings: Settings) -> Kernel:
-        if self.mode is Mode.IPTABLES:
-            return iptables.IptablesKernel(settings, await iptables.watch(4))
-        return nftables.NftablesKernel(settings, nftables.watch(4))
-
-    def flush_udp(self, *ports: ServicePort, former: tuple[ServicePort, ...] = ()) -> None:
-        async def flush() -> None:
-            cleaner = UdpCleaner(Conntrack((4,)))
-            cleaner.update({"default/web": former})
-            cleaner.update({"default/web": ports})
-            await cleaner.clean()
-
-        self.host.run(asyncio.run, flush())
-
-    def cleanup(self) -> None:
-        module = iptables if self.mode is Mode.IPTABLES else nftables
-        self.host.run(asyncio.run, module.cleanup(4))
-
-    def own_chains(self) -> list[str]:
-        """The chains and sets of Services."""
-        lines = self.host.command("nft", "list", "ruleset").splitlines()
-        words = ("KUBE-SVC-", "KUBE-SEP-", "KUBE-EXT-", "service-", "endpoint-", "external-", "affinity-", "firewall-")
-        names = [line.split()[1] for line in lines if line.strip().startswith(("chain ", "set "))]
-        shared = ("service-endpoints-check", "firewall-check")
-        return [name for name in names if name.startswith(words) and name not in shared]
-
-    def saved(self) -> list[str]:
-        """All rules and chains, without counters and comments."""
-        lines = self.host.command("iptables-save").splitlines()
-        lines = [line.split(" [")[0] if line.startswith(":") else line for line in lines if not line.startswith("#")]
-        return lines + self.host.command("nft", "list", "tables").splitlines() * (self.mode is Mode.NFTABLES)
-
-    def close(self) -> None:
-        for namespace in (*self.pods, self.outside, self.host):
-            namespace.close()
-
-
-@pytest.fixture(scope="module")
-def shared_node() -> Iterator[Node]:
-    node = Node()
-    yield node
-    node.close()
-
-
-@pytest.fixture(params=list(Mode))
-def node(request: pytest.FixtureRequest, shared_node: Node) -> Iterator[Node]:
-    shared_node.mode = request.param
-    shared_node.cleanup()
-    shared_node.host.command("conntrack", "-F")
-    yield shared_node
-    shared_node.cleanup()
-
-
-def test_a_cluster_ip_answers_pods_the_node_and_routed_outsiders(node: Node) -> None:
+def test_a_cluster_ip_answers_pods_the_node_and_routed_outsiders(node: ProxiedNode) -> None:
     node.apply(node.service(1))
     first = node.pods[0].name
     assert node.pods[1].ask_tcp(CLUSTER_IP, 80) == (first, node.pod_ip(2))
@@ -158,7 +44,7 @@ def test_a_cluster_ip_answers_pods_the_node_and_routed_outsiders(node: Node) -> 
     assert node.outside.ask_tcp(CLUSTER_IP, 80) == (first, BRIDGE_IP)
 
 
-def test_connections_spread_evenly_over_the_endpoints(node: Node) -> None:
+def test_connections_spread_evenly_over_the_endpoints(node: ProxiedNode) -> None:
     node.apply(node.service(1, 2, 3))
     answers = Counter(node.outside.ask_tcp(NODE_IP, NODE_PORT)[0] for _ in range(300))
     # 100 each on average with a deviation of 8: outside of this once in some ten million runs.
@@ -166,12 +52,12 @@ def test_connections_spread_evenly_over_the_endpoints(node: Node) -> None:
     assert all(55 < count < 145 for count in answers.values()), answers
 
 
-def test_a_pod_reaches_itself_through_its_service(node: Node) -> None:
+def test_a_pod_reaches_itself_through_its_service(node: ProxiedNode) -> None:
     node.apply(node.service(1))
     assert node.pods[0].ask_tcp(CLUSTER_IP, 80) == (node.pods[0].name, BRIDGE_IP)
 
 
-def test_a_node_port_answers_outsiders_pods_and_the_node(node: Node) -> None:
+def test_a_node_port_answers_outsiders_pods_and_the_node(node: ProxiedNode) -> None:
     node.apply(node.service(2))
     second = node.pods[1].name
     assert node.outside.ask_tcp(NODE_IP, NODE_PORT) == (second, BRIDGE_IP)
@@ -179,7 +65,7 @@ def test_a_node_port_answers_outsiders_pods_and_the_node(node: Node) -> None:
     assert node.host.ask_tcp(NODE_IP, NODE_PORT)[0] == second
 
 
-def test_a_node_port_answers_on_loopback_only_where_asked_to(node: Node) -> None:
+def test_a_node_port_answers_on_loopback_only_where_asked_to(node: ProxiedNode) -> None:
     if node.mode is Mode.NFTABLES:
         pytest.skip("NodePorts never answer on loopback in this mode")
     node.apply(node.service(2))
@@ -191,19 +77,19 @@ def test_a_node_port_answers_on_loopback_only_where_asked_to(node: Node) -> None
     node.host.sysctl("net/ipv4/conf/all/route_localnet", "0")
 
 
-def test_external_policy_local_shows_the_pod_who_asked(node: Node) -> None:
+def test_external_policy_local_shows_the_pod_who_asked(node: ProxiedNode) -> None:
     local = replace(node.service(1, 2), external_local=True, local_endpoints=node.endpoints(1))
     node.apply(local)
     assert {node.outside.ask_tcp(NODE_IP, NODE_PORT) for _ in range(8)} == {(node.pods[0].name, OUTSIDE_IP)}
 
 
-def test_a_client_keeps_its_endpoint_under_affinity(node: Node) -> None:
+def test_a_client_keeps_its_endpoint_under_affinity(node: ProxiedNode) -> None:
     node.apply(replace(node.service(1, 2, 3), affinity_seconds=60))
     for client in (node.outside, node.pods[0]):
         assert len({client.ask_tcp(CLUSTER_IP, 80)[0] for _ in range(20)}) == 1
 
 
-def test_affinity_survives_a_sync(node: Node) -> None:
+def test_affinity_survives_a_sync(node: ProxiedNode) -> None:
     service = replace(node.service(1, 2, 3), affinity_seconds=60)
     node.apply(service)
     before = node.outside.ask_tcp(CLUSTER_IP, 80)[0]
@@ -211,13 +97,13 @@ def test_affinity_survives_a_sync(node: Node) -> None:
     assert {node.outside.ask_tcp(CLUSTER_IP, 80)[0] for _ in range(10)} == {before}
 
 
-def test_round_robin_takes_the_endpoints_in_turn(node: Node) -> None:
+def test_round_robin_takes_the_endpoints_in_turn(node: ProxiedNode) -> None:
     node.apply(replace(node.service(1, 2, 3), balance=Balance.ROUND_ROBIN))
     answers = Counter(node.outside.ask_tcp(CLUSTER_IP, 80)[0] for _ in range(12))
     assert answers == {pod.name: 4 for pod in node.pods}
 
 
-def test_without_endpoints_the_connection_is_refused_at_once(node: Node) -> None:
+def test_without_endpoints_the_connection_is_refused_at_once(node: ProxiedNode) -> None:
     node.apply(node.service())
     for client, address, port in (
         (node.pods[0], CLUSTER_IP, 80),
@@ -229,7 +115,7 @@ def test_without_endpoints_the_connection_is_refused_at_once(node: Node) -> None
             client.ask_tcp(address, port)
 
 
-def test_a_port_that_the_service_does_not_have_is_refused_at_once(node: Node) -> None:
+def test_a_port_that_the_service_does_not_have_is_refused_at_once(node: ProxiedNode) -> None:
     node.apply(node.service(1, protocol="udp"))
     with node.pods[1].udp_client() as client:
         assert ask_udp(client, CLUSTER_IP, 80) == node.pods[0].name
@@ -244,7 +130,7 @@ def test_a_port_that_the_service_does_not_have_is_refused_at_once(node: Node) ->
             client.recv(1)
 
 
-def test_source_ranges_guard_the_load_balancers_address(node: Node) -> None:
+def test_source_ranges_guard_the_load_balancers_address(node: ProxiedNode) -> None:
     service = replace(node.service(1), load_balancer_ips=(BALANCER_IP,), source_ranges=(f"{OUTSIDE_IP}/32",))
     node.apply(service)
     assert node.outside.ask_tcp(BALANCER_IP, 80)[0] == node.pods[0].name
@@ -253,7 +139,7 @@ def test_source_ranges_guard_the_load_balancers_address(node: Node) -> None:
         node.outside.ask_tcp(BALANCER_IP, 80, timeout_seconds=0.5)
 
 
-def test_removed_endpoints_and_services_leave_no_chains(node: Node) -> None:
+def test_removed_endpoints_and_services_leave_no_chains(node: ProxiedNode) -> None:
     node.apply(node.service(1, 2, 3), replace(node.service(1), service="other", cluster_ip="10.96.0.11", node_port=0))
     node.apply(node.service(2))
     assert {node.pods[0].ask_tcp(CLUSTER_IP, 80)[0] for _ in range(10)} == {node.pods[1].name}
@@ -264,7 +150,7 @@ def test_removed_endpoints_and_services_leave_no_chains(node: Node) -> None:
     assert node.own_chains() == []
 
 
-def test_syncing_again_changes_nothing(node: Node) -> None:
+def test_syncing_again_changes_nothing(node: ProxiedNode) -> None:
     node.apply(node.service(1, 2))
     once = node.host.command("nft", "list", "ruleset")
     node.apply(node.service(1, 2))
@@ -275,7 +161,7 @@ def _without_counters(ruleset: str) -> str:
     return re.sub(r"counter packets \d+ bytes \d+", "", ruleset)
 
 
-def test_changes_cost_only_themselves_and_foreign_changes_are_noticed(node: Node) -> None:
+def test_changes_cost_only_themselves_and_foreign_changes_are_noticed(node: ProxiedNode) -> None:
     async def play() -> None:
         rules = FamilyRules(4, await node.kernel(SETTINGS))
         monitor = rules.kernel.monitor
@@ -319,7 +205,7 @@ COMMIT
 """
 
 
-def test_foreign_rules_are_left_alone_and_cleanup_removes_all_of_ours(node: Node) -> None:
+def test_foreign_rules_are_left_alone_and_cleanup_removes_all_of_ours(node: ProxiedNode) -> None:
     node.host.command("iptables-restore", "--noflush", stdin=FOREIGN)
     try:
         before = node.saved()
@@ -335,7 +221,7 @@ def test_foreign_rules_are_left_alone_and_cleanup_removes_all_of_ours(node: Node
             node.host.command("iptables", "-t", table, "-X")
 
 
-def test_no_connection_fails_while_rules_are_synced(node: Node) -> None:
+def test_no_connection_fails_while_rules_are_synced(node: ProxiedNode) -> None:
     node.apply(node.service(1, 2))
     done = threading.Event()
 
@@ -354,7 +240,58 @@ def test_no_connection_fails_while_rules_are_synced(node: Node) -> None:
     assert answered > 10
 
 
-def test_a_udp_client_moves_on_when_its_endpoint_goes(node: Node) -> None:
+def test_ipv6_works_as_ipv4_does(node: ProxiedNode) -> None:
+    ends = tuple(Endpoint(node.pod_ip6(number), SERVE_PORT, True) for number in (1, 2))
+    service = replace(node.service(1), cluster_ip=CLUSTER_IP6, cluster_endpoints=ends[:1])
+    node.apply(service, settings=SETTINGS6)
+    first = node.pods[0].name
+    assert node.pods[1].ask_tcp(CLUSTER_IP6, 80) == (first, node.pod_ip6(2))
+    assert node.pods[0].ask_tcp(CLUSTER_IP6, 80) == (first, BRIDGE_IP6)
+    assert node.outside.ask_tcp(CLUSTER_IP6, 80) == (first, BRIDGE_IP6)
+    assert node.outside.ask_tcp(NODE_IP6, NODE_PORT) == (first, BRIDGE_IP6)
+    with pytest.raises(ConnectionRefusedError):
+        node.pods[1].ask_tcp(CLUSTER_IP6, 81)
+    node.apply(replace(service, cluster_endpoints=ends, affinity_seconds=60), settings=SETTINGS6)
+    assert len({node.pods[2].ask_tcp(CLUSTER_IP6, 80)[0] for _ in range(8)}) == 1
+    node.apply(replace(service, cluster_endpoints=(), has_endpoints=False), settings=SETTINGS6)
+    with pytest.raises(ConnectionRefusedError):
+        node.outside.ask_tcp(NODE_IP6, NODE_PORT)
+
+
+def test_least_connections_goes_where_the_fewest_are_open(node: ProxiedNode) -> None:
+    dead = Endpoint(node.pod_ip(1), SERVE_PORT + 1)
+    service = replace(node.service(1, 2, 3), balance=Balance.LEAST_CONNECTIONS)
+
+    async def play() -> None:
+        relay = Relay((4,))
+        rules = FamilyRules(4, await node.kernel(replace(SETTINGS, relay_port=relay.port)))
+        serving = asyncio.get_running_loop().create_task(relay.run())
+
+        async def route(*ports: ServicePort) -> None:
+            relay.update({"default/web": ports})
+            await rules.sync({"default/web": ports}, None, periodic=False)
+
+        await route(service)
+        held = [await asyncio.to_thread(node.outside.hold_tcp, CLUSTER_IP, 80) for _ in range(3)]
+        assert {name for name, _ in held} == {pod.name for pod in node.pods}
+        name, connection = held[1]
+        connection.close()
+        await eventually_async(lambda: len(relay.open) == 2)
+        assert (await asyncio.to_thread(node.pods[0].ask_tcp, NODE_IP, NODE_PORT))[0] == name
+        await eventually_async(lambda: len(relay.open) == 2)
+        await route(replace(service, cluster_endpoints=(dead, *node.endpoints(2))))
+        for _ in range(3):
+            assert (await asyncio.to_thread(node.outside.ask_tcp, CLUSTER_IP, 80))[0] == node.pods[1].name
+        await route()
+        with pytest.raises(OSError, match=r"reset|not connected"):
+            await asyncio.to_thread(node.outside.ask_tcp, NODE_IP, relay.port)
+        serving.cancel()
+        rules.kernel.monitor.close()
+
+    node.host.run(asyncio.run, play())
+
+
+def test_a_udp_client_moves_on_when_its_endpoint_goes(node: ProxiedNode) -> None:
     before, after = node.service(1, protocol="udp"), node.service(2, protocol="udp")
     node.apply(before)
     with node.pods[2].udp_client() as client:
@@ -365,7 +302,7 @@ def test_a_udp_client_moves_on_when_its_endpoint_goes(node: Node) -> None:
         assert ask_udp(client, CLUSTER_IP, 80) == node.pods[1].name
 
 
-def test_a_udp_node_port_client_moves_on_too(node: Node) -> None:
+def test_a_udp_node_port_client_moves_on_too(node: ProxiedNode) -> None:
     before, after = node.service(1, protocol="udp"), node.service(2, protocol="udp")
     node.apply(before)
     with node.outside.udp_client() as client:
@@ -375,7 +312,7 @@ def test_a_udp_node_port_client_moves_on_too(node: Node) -> None:
         assert ask_udp(client, NODE_IP, NODE_PORT) == node.pods[1].name
 
 
-def test_a_udp_client_that_came_before_the_first_endpoint_is_served(node: Node) -> None:
+def test_a_udp_client_that_came_before_the_first_endpoint_is_served(node: ProxiedNode) -> None:
     with node.pods[2].udp_client() as client:
         client.settimeout(0.2)
         with pytest.raises((TimeoutError, OSError)):
@@ -387,7 +324,7 @@ def test_a_udp_client_that_came_before_the_first_endpoint_is_served(node: Node) 
         assert ask_udp(client, CLUSTER_IP, 80) == node.pods[0].name
 
 
-def test_flows_of_a_deleted_udp_service_are_forgotten(node: Node) -> None:
+def test_flows_of_a_deleted_udp_service_are_forgotten(node: ProxiedNode) -> None:
     service = node.service(1, protocol="udp")
     node.apply(service)
     with node.pods[2].udp_client() as client:

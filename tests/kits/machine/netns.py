@@ -53,7 +53,7 @@ class Namespace:
 
     def serve_tcp(self, port: int) -> None:
         """Answers each connection with this namespace's name and the client's address."""
-        listener = self._bound(socket.SOCK_STREAM, port)
+        listener = self._bound(socket.SOCK_STREAM, port, socket.AF_INET6)  # it takes IPv4 as well
         listener.listen(128)
         self._start(self._accept, listener)
 
@@ -79,6 +79,12 @@ class Namespace:
         name, peer = self.run(ask).decode().split()
         return name, peer
 
+    def hold_tcp(self, address: str, port: int) -> tuple[str, socket.socket]:
+        """The name of who answered, and the connection, still open on our side."""
+        client = self.run(lambda: socket.create_connection((address, port), timeout=ANSWER_TIMEOUT_SECONDS))
+        self._sockets.append(client)
+        return client.recv(100).decode().split()[0], client
+
     def udp_client(self) -> socket.socket:
         """One source port for as long as it is open."""
         client = self._bound(socket.SOCK_DGRAM, 0)
@@ -93,10 +99,10 @@ class Namespace:
         self._thread.shutdown()
         ip("netns", "del", self.name)
 
-    def _bound(self, kind: socket.SocketKind, port: int) -> socket.socket:
-        made = self.run(socket.socket, socket.AF_INET, kind)
+    def _bound(self, kind: socket.SocketKind, port: int, family: int = socket.AF_INET) -> socket.socket:
+        made = self.run(socket.socket, family, kind)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(("0.0.0.0", port))
+        made.bind(("", port))
         self._sockets.append(made)
         return made
 
@@ -110,7 +116,7 @@ class Namespace:
             except OSError:
                 return
             with connection, contextlib.suppress(OSError):
-                connection.sendall(f"{self.name} {peer[0]}".encode())
+                connection.sendall(f"{self.name} {peer[0].removeprefix('::ffff:')}".encode())
 
     def _forward_all(self, listener: socket.socket) -> None:
         port = listener.getsockname()[1]

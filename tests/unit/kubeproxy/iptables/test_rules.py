@@ -412,7 +412,7 @@ def test_cleanup_takes_jumps_and_chains_and_nothing_else() -> None:
 
 
 def test_many_chains_are_written_and_removed_in_several_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restore, "CHAINS_AT_ONCE", 5)
+    monkeypatch.setattr(restore, "CHAINS_AT_ONCE", len(SHARED))
     ports = [replace(PORT, service=f"web-{number}", node_port=30000 + number) for number in range(6)]
     gone = Installed({("nat", f"KUBE-SVC-{number}"): 1 for number in range(7)})
     texts = [restore_text(writes) for writes in in_batches(repair(ledger(*ports), gone, trusted=False))]
