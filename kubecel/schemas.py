@@ -17,6 +17,7 @@ from kubecel.types import (
     BYTES,
     DOUBLE,
     DURATION,
+    DYN,
     INT,
     NULL,
     STRING,
@@ -83,9 +84,12 @@ def escape(name: str) -> str | None:
     return re.sub(r"__|[.\-/$]", lambda match: _ESCAPES[match.group()], name)
 
 
-def declared_type(schema: Schema, resolve: Resolve = no_references, *, resource: bool = False) -> Type | None:
+def declared_type(
+    schema: Schema, resolve: Resolve = no_references, *, resource: bool = False, lenient: bool = False
+) -> Type | None:
     """Returns the type of values of a schema, None if expressions can't use them. `resource`: the schema is that of a
-    whole object, or of one that is embedded. `resolve` finds the schema that a `$ref` names."""
+    whole object, or of one that is embedded. `resolve` finds the schema that a `$ref` names. `lenient`: what the schema
+    leaves open may be anything, as in the schemas of built-in kinds; else expressions can't use it."""
     schema = _resolved(schema, resolve)
     if schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
         return Type("dyn", (), MAX_REQUEST - 2)
@@ -95,13 +99,14 @@ def declared_type(schema: Schema, resolve: Resolve = no_references, *, resource:
     if kind == "string":
         return _string(schema)
     if kind == "array":
-        items = declared_type(schema.get("items") or {}, resolve)
+        items = declared_type(schema.get("items") or {}, resolve, lenient=lenient)
         largest = schema.get("maxItems")
         smallest = smallest_size(_resolved(schema.get("items") or {}, resolve))
         return list_of(items, MAX_REQUEST // (smallest + 1) if largest is None else largest) if items else None
     if kind == "object":
-        return _object(schema, resolve, resource or bool(schema.get("x-kubernetes-embedded-resource")))
-    return None
+        embedded = resource or bool(schema.get("x-kubernetes-embedded-resource"))
+        return _object(schema, resolve, resource=embedded, lenient=lenient)
+    return DYN if lenient else None
 
 
 def _resolved(schema: Schema, resolve: Resolve) -> Schema:
@@ -134,10 +139,12 @@ def smallest_size(schema: Schema) -> int:
     return size
 
 
-def _object(schema: Schema, resolve: Resolve, resource: bool) -> Type | None:
+def _object(schema: Schema, resolve: Resolve, *, resource: bool, lenient: bool) -> Type | None:
+    if lenient and not schema.get("properties") and not schema.get("additionalProperties"):
+        return DYN
     additional = schema.get("additionalProperties")
     if isinstance(additional, Mapping) and additional:
-        value = declared_type(additional, resolve)
+        value = declared_type(additional, resolve, lenient=lenient)
         largest = schema.get("maxProperties")
         if largest is None:
             largest = MAX_REQUEST // (smallest_size(_resolved(additional, resolve)) + 5)
@@ -153,7 +160,7 @@ def _object(schema: Schema, resolve: Resolve, resource: bool) -> Type | None:
                 properties["metadata"] = {"type": "object", "properties": {**META["properties"], **known}}
             declared = {}
             for name, item in properties.items():
-                escaped, found = escape(name), declared_type(item, resolve)
+                escaped, found = escape(name), declared_type(item, resolve, lenient=lenient)
                 if escaped is not None and found is not None:
                     declared[escaped] = Field(found, name)
         return declared

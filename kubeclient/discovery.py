@@ -67,14 +67,15 @@ async def discover(rest: RestClient, *, preferred: bool = True) -> Discovery:
     for group in orjson.loads(groups).get("groups") or ():
         versions = [group["preferredVersion"]] if preferred and group.get("preferredVersion") else group["versions"]
         group_versions += [(group["name"], item["version"]) for item in versions]
-    parts = await asyncio.gather(*(_resources(rest, group, version) for group, version in group_versions))
+    parts = await asyncio.gather(*(resources_of(rest, group, version) for group, version in group_versions))
     resources = tuple(resource for part in parts if part is not None for resource in part)
     pairs = zip(group_versions, parts, strict=True)
     failed = tuple(f"{group}/{version}".lstrip("/") for (group, version), part in pairs if part is None)
     return Discovery(resources, failed)
 
 
-async def _resources(rest: RestClient, group: str, version: str) -> list[APIResource] | None:
+async def resources_of(rest: RestClient, group: str, version: str) -> list[APIResource] | None:
+    """Returns the resources of one group version, None where the server can't tell them."""
     path = f"/apis/{group}/{version}" if group else f"/api/{version}"
     try:
         document = orjson.loads(await rest.request("GET", path))

@@ -7,7 +7,7 @@ request that is left.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apimachinery.meta import LabelSelector, Object
@@ -45,7 +45,7 @@ class RequestKind:
 
     def in_version(self, other: Resource[Any]) -> RequestKind:
         """The same request, had it been made in another version of the resource."""
-        return RequestKind(other.group, other.version, other.plural, self.subresource, self.operation, other.namespaced)
+        return replace(self, group=other.group, version=other.version, resource=other.plural)
 
 
 def rule_matches(rule: RuleWithOperations, kind: RequestKind) -> bool:
@@ -117,12 +117,15 @@ class _Rules:
 
     always: bool
     names: frozenset[str]
+    kind: RequestKind
+    """The kind of the request, or its equivalent, that the first of them is about."""
 
     @classmethod
     def of(cls, rules: Iterable[RuleWithOperations], kinds: Sequence[RequestKind]) -> _Rules:
-        matching = [rule for rule in rules if any(rule_matches(rule, kind) for kind in kinds)]
-        names = [getattr(rule, "resourceNames", None) for rule in matching]
-        return cls(not all(names), frozenset(name for some in names for name in some or ()))
+        matching = [(rule, kind) for kind in kinds for rule in rules if rule_matches(rule, kind)]
+        names = [getattr(rule, "resourceNames", None) for rule, _ in matching]
+        some = frozenset(name for listed in names for name in listed or ())
+        return cls(not all(names), some, matching[0][1] if matching else kinds[0])
 
     def __bool__(self) -> bool:
         return self.always or bool(self.names)
@@ -138,6 +141,11 @@ class KindMatch:
     included: _Rules
     excluded: _Rules
     selectors: Selectors
+
+    @property
+    def kind(self) -> RequestKind:
+        """The request, as it would have been made in the version that the rules are about."""
+        return self.included.kind
 
     def matches(self, attributes: Attributes, lookup: Lookup) -> bool:
         name = attributes.name
@@ -160,9 +168,9 @@ class Matcher:
         versions."""
         kinds = [kind, *equivalents] if self._match.matchPolicy != "Exact" else [kind]
         rules = self._match.resourceRules or ()
-        included = _Rules.of(rules, kinds) if rules or self._needs_rules else _Rules(True, frozenset())
+        included = _Rules.of(rules, kinds) if rules or self._needs_rules else _Rules(True, frozenset(), kind)
         excluded_rules = self._match.excludeResourceRules or ()
-        excluded = _Rules.of(excluded_rules, kinds) if excluded_rules else _Rules(False, frozenset())
+        excluded = _Rules.of(excluded_rules, kinds) if excluded_rules else _Rules(False, frozenset(), kind)
         return KindMatch(included, excluded, self._selectors) if included and not excluded.always else None
 
 

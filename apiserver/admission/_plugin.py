@@ -66,13 +66,18 @@ class Lookup(Collector):
     """Access to other objects for plugins; reads come from the watch cache first."""
 
     def __init__(
-        self, storage: CachedStorage, resources: Mapping[tuple[str, str], Resource[Any]], authorizer: Authorizer
+        self,
+        storage: CachedStorage,
+        resources: Mapping[tuple[str, str], Resource[Any]],
+        authorizer: Authorizer,
+        versions: Iterable[Resource[Any]] = (),
     ) -> None:
         """`resources` by (group, plural): their owner adds kinds that come at run time. `authorizer` is for plugins
-        that ask for a further right."""
+        that ask for a further right. `versions` are the built-in kinds in all their versions."""
         self.storage = storage
         self.authorizer = authorizer
         self._resources = resources
+        self._versions = list(versions)
         self._derived: dict[Callable[..., Any], tuple[int, Any]] = {}
         self._states: dict[Callable[..., Any], Any] = {}
 
@@ -87,11 +92,10 @@ class Lookup(Collector):
     def equivalents(self, resource: Resource[Any]) -> list[Resource[Any]]:
         """Returns the other kinds that show the same stored objects."""
         stored = resource.view.of if resource.view else resource
-        return [
-            item
-            for item in self._resources.values()
-            if item is not resource and (item is stored or (item.view is not None and item.view.of is stored))
-        ]
+        shown = (
+            item for item in self._versions if item is stored or (item.view is not None and item.view.of is stored)
+        )
+        return [item for item in shown if item is not resource]
 
     def derived(self, resource: Resource[Any], make: Callable[[list[Any]], D]) -> D:
         """Returns `make` of all cached objects of a resource, computed again once one of them has changed."""

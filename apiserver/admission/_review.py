@@ -36,14 +36,27 @@ class MustAsk(Exception):
 class Review:
     """The values of one request."""
 
-    def __init__(self, attributes: Attributes, lookup: Lookup) -> None:
+    def __init__(self, attributes: Attributes, lookup: Lookup, version: Resource[Any] | None = None) -> None:
+        """`version`: the kind that the objects are shown in. Default: that of the request."""
         self.attributes, self._lookup = attributes, lookup
+        self._version = version or attributes.resource
+        self._in_versions: dict[str, Review] = {}
         self._answers: dict[Question, authorizers.Decision] = {}
-        self._old: Any = None
+        self._documents: tuple[object, dict[str, Any] | None] = (None, None)
+
+    def in_version(self, version: Resource[Any]) -> Review:
+        """Returns the review with the objects in another version of the resource."""
+        if version is self._version:
+            return self
+        if version.api_version not in self._in_versions:
+            self._in_versions[version.api_version] = Review(self.attributes, self._lookup, version)
+        return self._in_versions[version.api_version]
 
     def document(self) -> dict[str, Any] | None:
-        """The object as it is now; plugins change it."""
-        return self._document(self.attributes.obj)
+        """The object as it is now; a plugin that changes it needs a review of its own."""
+        if self._documents[0] is not self.attributes.obj:
+            self._documents = self.attributes.obj, self._document(self.attributes.obj)
+        return self._documents[1]
 
     @cached_property
     def old_document(self) -> dict[str, Any] | None:
@@ -54,7 +67,10 @@ class Review:
             return None
         resource, document = self.attributes.resource, to_dict(obj)
         if isinstance(obj, resource.model):
-            document |= {"apiVersion": resource.api_version, "kind": resource.kind}
+            if self._version is not resource:
+                document = resource.view.from_view(document) if resource.view else document
+                document = self._version.view.to_view(document) if self._version.view else document
+            document |= {"apiVersion": self._version.api_version, "kind": self._version.kind}
         document.get("metadata", {}).pop("managedFields", None)
         return document
 
@@ -63,8 +79,7 @@ class Review:
         """The AdmissionRequest, without the objects."""
         attributes = self.attributes
         resource, user = attributes.resource, attributes.user
-        where = {"group": resource.group, "version": resource.version, "resource": resource.plural}
-        kind = self._kind(resource)
+        kind = self._kind(self._version)
         info: dict[str, Any] = {"username": user.name}
         if user.uid:
             info["uid"] = user.uid
@@ -74,9 +89,9 @@ class Review:
             info["extra"] = {key: list(values) for key, values in user.extra}
         request: dict[str, Any] = {
             "kind": kind,
-            "resource": where,
-            "requestKind": kind,
-            "requestResource": where,
+            "resource": _place(self._version),
+            "requestKind": self._kind(resource),
+            "requestResource": _place(resource),
             "operation": attributes.operation,
             "userInfo": info,
             "dryRun": attributes.dry_run,
@@ -98,7 +113,7 @@ class Review:
         """The kind of the object, which is another one for some subresources."""
         obj = self.attributes.obj
         sent = getattr(obj, "apiVersion", None), getattr(obj, "kind", None)
-        if obj is None or isinstance(obj, resource.model) or not all(sent):
+        if obj is None or isinstance(obj, self.attributes.resource.model) or not all(sent):
             return {"group": resource.group, "version": resource.version, "kind": resource.kind}
         group, _, version = str(sent[0]).rpartition("/")
         return {"group": group, "version": version, "kind": str(sent[1])}
@@ -157,6 +172,10 @@ class Review:
 
     async def ask(self, missing: MustAsk) -> None:
         self._note(missing.question, await missing.answer)
+
+
+def _place(resource: Resource[Any]) -> dict[str, str]:
+    return {"group": resource.group, "version": resource.version, "resource": resource.plural}
 
 
 def _info(question: Question) -> RequestInfo:

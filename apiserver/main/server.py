@@ -133,7 +133,7 @@ class ApiServer:
             **dict.fromkeys(GRANTING_KINDS, GrantHooks(authorizer, rbac, self.storage)),
         }
         preferred = {(kind.group, kind.plural): kind for kind in reversed(list(catalogue))}
-        lookup = Lookup(self.storage, preferred, authorizer)
+        lookup = Lookup(self.storage, preferred, authorizer, catalogue)
         admission = Chain(admission_plugins(options), lookup)
         subresources = all_subresources(catalogue)
         self.stores = Stores(self._store(kind, admission, clock, hooks, subresources) for kind in catalogue)

@@ -57,9 +57,9 @@ def applied(document: dict[str, Any], change: Any, resource: Resource[Any]) -> d
         if change.setdefault(member, own) != own:
             raise NotApplicable(f"invalid ApplyConfiguration: {member} may not be changed")
     shape = root_shape(resource)
-    _check_no_atomic(change, shape, "")
     try:
         applied_set(change, shape)
+        _check_no_atomic(change, shape, "")
         merged: dict[str, Any] = merge(document, change, shape)
     except NotTyped as error:
         raise NotApplicable(f"error applying patch: failed to convert patch object to typed object: {error}") from None

@@ -65,6 +65,8 @@ class Candidate(Generic[S]):
 
     bound: Bound[S]
     matches: tuple[KindMatch, KindMatch]
+    version: Resource[Any]
+    """The version of the resource that the policy's rules are about."""
 
 
 Compile = Callable[[Any], S]
@@ -78,12 +80,14 @@ class PolicySet(Generic[S]):
     policies: Resource[Any]
     bindings: Resource[Any]
     compile: Callable[[Any], S]
+    converts: bool
+    """Whether objects are shown in the version that a policy is about, where a request is made in another."""
     _seen: tuple[int, int] = (-1, -1)
     _kept: dict[str, tuple[int, S]] = field(default_factory=dict)
     _bound: list[Bound[S]] = field(default_factory=list)
     _kinds: dict[RequestKind, list[Candidate[S]]] = field(default_factory=dict)
 
-    def about(self, attributes: Attributes) -> list[Bound[S]]:
+    def about(self, attributes: Attributes) -> list[Candidate[S]]:
         """Returns the policies that are about the request, in the order of their names."""
         storage = self.lookup.storage
         state = storage.changed(self.policies), storage.changed(self.bindings)
@@ -100,7 +104,7 @@ class PolicySet(Generic[S]):
                 self._kinds.clear()
             candidates = self._kinds[kind] = list(self._candidates(kind, attributes.resource))
         return [
-            candidate.bound
+            candidate
             for candidate in candidates
             if all(match.matches(attributes, self.lookup) for match in candidate.matches)
         ]
@@ -127,11 +131,13 @@ class PolicySet(Generic[S]):
     def _candidates(self, kind: RequestKind, resource: Resource[Any]) -> Iterator[Candidate[S]]:
         if (kind.group == GROUP and kind.resource in OWN_KINDS) or (kind.group in REVIEWS and not resource.stored):
             return
-        others = [kind.in_version(other) for other in self.lookup.equivalents(resource)]
+        versions = self.lookup.equivalents(resource) if self.converts else []
+        others = [kind.in_version(version) for version in versions]
+        by_kind = dict(zip((kind, *others), (resource, *versions), strict=True))
         for bound in self._bound:
             policy, binding = bound.policy.matcher.of_kind(kind, others), bound.matcher.of_kind(kind, others)
             if policy is not None and binding is not None:
-                yield Candidate(bound, (policy, binding))
+                yield Candidate(bound, (policy, binding), by_kind[policy.kind])
 
 
 def compile_parts(spec: Any, scope: Scope) -> tuple[list[tuple[str, Program]], dict[str, Program]]:

@@ -95,13 +95,14 @@ class MutatingPolicies:
             lookup.resource("mutatingadmissionpolicies", GROUP),
             lookup.resource("mutatingadmissionpolicybindings", GROUP),
             compile_policy,
+            converts=False,
         )
         self._params = Params(lookup)
         self.metrics = PolicyMetrics("apiserver_mutating_admission_policy")
 
     def mutate(self, attributes: Attributes) -> Awaitable[None] | None:
         """Raises: StatusError."""
-        policies = self._set.about(attributes)
+        policies = [candidate.bound for candidate in self._set.about(attributes)]
         if not policies or attributes.obj is None:
             return None
         return self._mutate(Review(attributes, self._lookup), policies)

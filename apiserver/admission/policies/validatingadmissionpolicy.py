@@ -26,6 +26,7 @@ from apiserver.admission.policies._evaluation import (
 from apiserver.admission.policies._metrics import NO_ERROR, PolicyMetrics
 from apiserver.admission.policies._policies import (
     Bound,
+    Candidate,
     Compiled,
     NotConfigured,
     Params,
@@ -128,6 +129,7 @@ class ValidatingPolicies:
             lookup.resource("validatingadmissionpolicies", GROUP),
             lookup.resource("validatingadmissionpolicybindings", GROUP),
             compile_policy,
+            converts=True,
         )
         self._params = Params(lookup)
         self.metrics = PolicyMetrics("apiserver_validating_admission_policy")
@@ -138,33 +140,32 @@ class ValidatingPolicies:
         if not policies:
             return None
         review = Review(attributes, self._lookup)
-        document = review.document()
         verdict = Verdict()
-        for place, bound in enumerate(policies):
-            waiting = self._check(bound, review, document, verdict)
+        for place, candidate in enumerate(policies):
+            waiting = self._check(candidate, review, verdict)
             if waiting is not None:
-                return self._check_rest(waiting, policies[place + 1 :], review, document, verdict)
+                return self._check_rest(waiting, policies[place + 1 :], review, verdict)
         _conclude(attributes, verdict)
         return None
 
     async def _check_rest(
         self,
         waiting: Awaitable[None],
-        policies: Sequence[Bound[ValidatingPolicy]],
+        policies: Sequence[Candidate[ValidatingPolicy]],
         review: Review,
-        document: dict[str, Any] | None,
         verdict: Verdict,
     ) -> None:
         await waiting
-        for bound in policies:
-            if (more := self._check(bound, review, document, verdict)) is not None:
+        for candidate in policies:
+            if (more := self._check(candidate, review, verdict)) is not None:
                 await more
         _conclude(review.attributes, verdict)
 
     def _check(
-        self, bound: Bound[ValidatingPolicy], review: Review, document: dict[str, Any] | None, verdict: Verdict
+        self, candidate: Candidate[ValidatingPolicy], review: Review, verdict: Verdict
     ) -> Awaitable[None] | None:
         """Evaluates one policy, with each of its parameters, and adds what it found."""
+        bound, shown = candidate.bound, review.in_version(candidate.version)
         policy, started = bound.policy, time.perf_counter()
         try:
             if policy.fault:
@@ -176,7 +177,7 @@ class ValidatingPolicies:
                 denial = Denial(message, error="invalid_error", always_denies=True)
                 self._add(bound, Outcome([denial]), review, verdict, started)
             return None
-        outcomes = within_reach(review, partial(_evaluate_all, policy, review, document, params))
+        outcomes = within_reach(review, partial(_evaluate_all, policy, shown, params))
         if isinstance(outcomes, list):
             for outcome in outcomes:
                 self._add(bound, outcome, review, verdict, started)
@@ -226,12 +227,9 @@ class ValidatingPolicies:
 
 
 def _evaluate_all(
-    policy: ValidatingPolicy,
-    review: Review,
-    document: dict[str, Any] | None,
-    params: Sequence[dict[str, Any] | None],
-    inline: bool,
+    policy: ValidatingPolicy, review: Review, params: Sequence[dict[str, Any] | None], inline: bool
 ) -> list[Outcome]:
+    document = review.document()
     return [
         _evaluate(policy, Evaluation(request_values(review, document, param), policy.variables, inline=inline))
         for param in params
