@@ -120,6 +120,10 @@ class Schema(Protocol):
         """Returns an object of the store in today's form: in the storage version, pruned, with defaults."""
         ...
 
+    def raw(self) -> dict[str, Any]:
+        """Returns the schema itself, in the form of OpenAPI v3."""
+        ...
+
     def merge_types(self) -> Any:
         """Returns the form of an object for managed fields, the same one each time."""
         ...

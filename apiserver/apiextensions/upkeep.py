@@ -78,17 +78,25 @@ class DefinitionUpkeep:
                     await asyncio.sleep(RETRY_SECONDS)
 
     async def _settle_names(self) -> None:
-        """Gives names in the groups where something has changed. Raises: StatusError, StorageError."""
+        """Looks at the definitions that have changed, and at those of their groups that wait for names.
+
+        Raises: StatusError, StorageError.
+        """
         entries = {entry.name: entry for entry in self._storage.snapshot(RESOURCE)}
         groups = {seen.definition.spec.group for name, seen in self._seen.items() if name not in entries}
         self._seen = {name: seen for name, seen in self._seen.items() if name in entries}
-        for name, entry in entries.items():
-            if (seen := self._seen.get(name)) is None or seen.revision != entry.revision:
-                groups.add(self._note(entry).spec.group)
+        changed = [
+            self._note(entry)
+            for name, entry in entries.items()
+            if (seen := self._seen.get(name)) is None or seen.revision != entry.revision
+        ]
+        groups |= {definition.spec.group for definition in changed}
+        changed_names = {definition.name for definition in changed}
         for group in groups:
             members = [seen.definition for seen in self._seen.values() if seen.definition.spec.group == group]
             for definition in members:
-                await self._give_names(definition, [item for item in members if item is not definition])
+                if definition.name in changed_names or not has_names(definition):
+                    await self._give_names(definition, [item for item in members if item is not definition])
 
     def _note(self, entry: Entry) -> CustomResourceDefinition:
         definition = decode(CustomResourceDefinition, entry.value)

@@ -194,7 +194,7 @@ class ApiServer:
             ),
         )
         self._definitions = DefinitionUpkeep(self._custom, self.stores, self.storage, clock, APISERVER)
-        routes.settle = discovery.settle = self._custom.settle
+        routes.settle = discovery.settle = documents.settle = self._custom.settle
         versions = self._custom.group_versions
         self._local_services = LocalServices(catalogue, versions, self.stores, self.storage, APISERVER)
         self._custom.listeners.append(self._local_services.changed)

@@ -34,7 +34,7 @@ from apiserver.http.rendering import rendered
 from apiserver.http.types import AsgiApp, ClientDisconnected
 from apiserver.pipeline.inflight import InFlight
 from apiserver.pipeline.metrics import Key, RequestMetrics
-from apiserver.pipeline.routes import Route, Routes
+from apiserver.pipeline.routes import Route, Routes, not_served
 from apiserver.pipeline.turns import LARGE_BYTES, LargeWork
 from apiserver.request.info import RequestInfo, parse_request
 from apiserver.request.message import JSON, Answer, Answered, AuditRecord, Request, Response, Stream, status_response
@@ -42,6 +42,7 @@ from apiserver.request.user import User
 from apiserver.storage.interface import (
     BadContinueToken,
     Compacted,
+    NotStored,
     RevisionTooLarge,
     StorageUnavailable,
     UnreadableObject,
@@ -317,6 +318,8 @@ class Pipeline:
         """Storage's failures as the API has them; anything else is a bug of ours, logged here and told as a 500."""
         if isinstance(error, RevisionTooLarge):
             return revision_too_large(error)
+        if isinstance(error, NotStored):
+            return not_served()
         if isinstance(error, RecursionError):
             return BadRequest("the request's body is nested too deeply")
         if isinstance(error, BadContinueToken):

@@ -119,7 +119,7 @@ class CachedStorage:
     ) -> Entry:
         table = self._cacher.table(resource)
         key = table.key(namespace, name)
-        result = await self._put(key, table.stored(key, value), 0, ttl_seconds)
+        result = await self._put(table, key, value, 0, ttl_seconds)
         if not result.succeeded:
             raise KeyExists(key)
         return self._cacher.expect(table.make_entry(key, value, result.revision, obj))
@@ -141,7 +141,7 @@ class CachedStorage:
         is_same = entry and entry.revision == revision and not ttl_seconds and without_revision(entry.value) == value
         if entry and is_same and await self._is_refreshed(table, key, revision):
             return entry
-        result = await self._put(key, table.stored(key, value), revision, ttl_seconds)
+        result = await self._put(table, key, value, revision, ttl_seconds)
         if not result.succeeded:
             raise self._conflict(table, key, result)
         return self._cacher.expect(table.make_entry(key, value, result.revision, obj))
@@ -167,7 +167,14 @@ class CachedStorage:
             return False
         return not table.is_stale(key, page.kvs[0].value)
 
-    async def _put(self, key: str, value: bytes, revision: int, ttl_seconds: int) -> TxnResult:
+    async def _put(self, table: Table, key: str, raw: bytes, revision: int, ttl_seconds: int) -> TxnResult:
+        table.sending[key] = raw
+        try:
+            return await self._put_value(key, table.stored(key, raw), revision, ttl_seconds)
+        finally:
+            table.sending.pop(key, None)
+
+    async def _put_value(self, key: str, value: bytes, revision: int, ttl_seconds: int) -> TxnResult:
         if not ttl_seconds:
             return await self._etcd.put(key.encode(), value, revision)
         try:

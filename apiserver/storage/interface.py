@@ -73,6 +73,10 @@ class UnreadableObject(StorageError):
     """What is stored can't be decrypted (500). It stays as it is until its key is known again."""
 
 
+class NotStored(StorageError):
+    """The kind is not stored any more: its definition has been deleted while the request was on its way."""
+
+
 class StorageUnavailable(StorageError):
     """etcd does not answer. A write that fails so may or may not have happened (as with any lost connection)."""
 

@@ -28,10 +28,11 @@ JSON = "application/json"
 WATCH_STREAM = "application/json;stream=watch"
 YAML = "application/yaml"
 BODY_TYPES = (JSON, YAML)
+STRATEGIC = "application/strategic-merge-patch+json"
 PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
+    STRATEGIC,
     "application/apply-patch+yaml",
 )
 ANY = "*/*"
@@ -50,7 +51,9 @@ class ListOf:
     resource: Resource[Any]
 
 
-Shape = type[Model] | ListOf | None
+Body = type[Model] | Resource[Any]
+"""An object: its model, or its kind where that has a schema instead."""
+Shape = Body | ListOf | None
 """A body: an object, a list, or None for plain text."""
 
 
@@ -66,7 +69,7 @@ class Operation:
     action: str = ""
     gvk: tuple[str, str, str] | None = None
     parameters: tuple[str | Parameter, ...] = ()
-    body: type[Model] | None = None
+    body: Body | None = None
     body_types: tuple[str, ...] = ()
     body_required: bool = True
     produces: tuple[str, ...] = (JSON, YAML)
@@ -94,6 +97,10 @@ class Path:
     operations: tuple[Operation, ...]
 
 
+def body_of(resource: Resource[Any]) -> Body:
+    return resource if resource.schema is not None else resource.model
+
+
 def group_name(group: str) -> str:
     """Spells a group as in operation ids: "" -> "Core", "rbac.authorization.k8s.io" -> "RbacAuthorization"."""
     return "".join(word.title() for word in (group or "core").removesuffix(".k8s.io").split("."))
@@ -108,7 +115,7 @@ def tag_of(group: str, version: str = "") -> str:
 class ResourcePaths:
     """The paths of one resource with its subresources."""
 
-    def __init__(self, resource: Resource[Any], subresources: Iterable[tuple[Subresource, type[Model] | None]]) -> None:
+    def __init__(self, resource: Resource[Any], subresources: Iterable[tuple[Subresource, Body | None]]) -> None:
         self._resource = resource
         self._subresources = subresources
         self._stem = group_name(resource.group) + resource.version.title()
@@ -134,7 +141,7 @@ class ResourcePaths:
         everywhere = f"/{resource.plural}"
         if resource.namespaced:
             yield self._path(everywhere, (), self._if("list", self._list(f"{resource.kind}ForAllNamespaces")))
-        if "watch" in resource.verbs:
+        if "watch" in resource.verbs and resource.schema is None:  # the old way, which custom resources don't have
             yield self._path(f"/watch{collection}", listed, [self._watch(f"{self._scoped}List", "watchlist")])
             yield self._path(f"/watch{item}", named, [self._watch(self._scoped, "watch")])
             if resource.namespaced:
@@ -151,7 +158,7 @@ class ResourcePaths:
     def _collection(self) -> Iterator[Operation]:
         resource = self._resource
         yield from self._if("list", self._list(self._scoped))
-        yield from self._if("create", self._write("create", self._scoped, resource.model))
+        yield from self._if("create", self._write("create", self._scoped, body_of(resource)))
         deletion = self._operation(
             "delete", f"delete{self._stem}Collection{self._scoped}", f"Delete all selected {resource.plural}."
         )
@@ -168,10 +175,10 @@ class ResourcePaths:
 
     def _item(self) -> Iterator[Operation]:
         resource = self._resource
-        yield from self._if("get", self._read(self._scoped, resource.model))
+        yield from self._if("get", self._read(self._scoped, body_of(resource)))
         for verb in ("update", "patch"):
-            yield from self._if(verb, self._write(verb, self._scoped, resource.model))
-        usual: tuple[Shape, ...] = (Status, resource.model)
+            yield from self._if(verb, self._write(verb, self._scoped, body_of(resource)))
+        usual: tuple[Shape, ...] = (Status, body_of(resource))
         deletion = replace(
             self._operation("delete", f"delete{self._stem}{self._scoped}", f"Delete a {resource.kind}."),
             answers=dict.fromkeys((200, 202), usual[::-1] if resource.returned_on_delete else usual),
@@ -204,14 +211,14 @@ class ResourcePaths:
             deprecated=True,
         )
 
-    def _read(self, name: str, model: type[Model], what: str = "") -> Operation:
+    def _read(self, name: str, model: Body, what: str = "") -> Operation:
         return replace(
             self._operation("get", f"read{self._stem}{name}", f"Read {what or 'a ' + self._resource.kind}."),
             answers={200: (model,)},
             parameters=query.GET,
         )
 
-    def _write(self, verb: str, name: str, model: type[Model], what: str = "") -> Operation:
+    def _write(self, verb: str, name: str, model: Body, what: str = "") -> Operation:
         word = WORDS[verb]
         operation = self._operation(verb, f"{word}{self._stem}{name}", f"{word.title()} {what or self._article()}.")
         codes = {"create": (201, 200, 202), "update": (200, 201), "patch": (200, 201)}[verb]
@@ -220,16 +227,18 @@ class ResourcePaths:
             answers=dict.fromkeys(codes, (model,)),
             parameters=query.PATCH if verb == "patch" else query.WRITE,
             body=model,
-            body_types=PATCH_TYPES if verb == "patch" else BODY_TYPES,
+            body_types=self._patch_types() if verb == "patch" else BODY_TYPES,
         )
+
+    def _patch_types(self) -> tuple[str, ...]:
+        custom = self._resource.schema is not None
+        return tuple(item for item in PATCH_TYPES if item != STRATEGIC or not custom)
 
     def _article(self) -> str:
         kind = self._resource.kind
         return f"an {kind}" if kind[0] in "AEIOU" else f"a {kind}"
 
-    def _subresource(
-        self, path: str, place: tuple[str, ...], sub: Subresource, model: type[Model] | None
-    ) -> Iterator[Path]:
+    def _subresource(self, path: str, place: tuple[str, ...], sub: Subresource, model: Body | None) -> Iterator[Path]:
         name = self._scoped + sub.name.title()
         what = f"{sub.name} of {self._article()}"
         gvk = (sub.group, sub.version, sub.kind)

@@ -13,7 +13,7 @@ from annotated_types import Ge
 
 from apimachinery.empty import NullIfEmpty
 from apimachinery.fieldtypes import Field, FieldType, walk_fields
-from apimachinery.meta import DeleteOptions, ListMeta
+from apimachinery.meta import DeleteOptions, ListMeta, ObjectMeta
 from apimachinery.model import (
     Atomic,
     Base64,
@@ -29,6 +29,7 @@ from apimachinery.model import (
 )
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
+from apiserver.discovery.openapi.custom import custom_name, object_schema
 from apiserver.discovery.openapi.describe import Descriptions
 from apiserver.discovery.openapi.metamodels import Info, Status, WatchEvent
 
@@ -47,6 +48,7 @@ _ORIGINS = {
 _INFO = "io.k8s.apimachinery.pkg.version.Info"
 
 KIND = "The kind of the object in CamelCase, such as Pod. A request may leave it out, as the path implies it."
+METADATA = "The name, labels, owners and other metadata of the object."
 API_VERSION = "The group and version that the object is written in, such as apps/v1, or v1 for the core group."
 
 PRIMITIVES: dict[type, Dict] = {
@@ -110,12 +112,24 @@ class Schemas:
         self._gvks = gvks
         self._descriptions = descriptions
 
-    def reference(self, model: type[Model]) -> Dict:
-        name = self.name(model)
+    def reference(self, body: type[Model] | Resource[Any]) -> Dict:
+        name = self.name(body)
         if name not in self.definitions:
             self.definitions[name] = {}  # before its fields: a type may hold itself
-            self.definitions[name] |= self._model_schema(model)
+            schema = self._custom_schema(body) if isinstance(body, Resource) else self._model_schema(body)
+            self.definitions[name] |= schema
         return {"$ref": self._prefix + name}
+
+    def _custom_schema(self, resource: Resource[Any]) -> Dict:
+        assert resource.schema is not None
+        meta = self._nested(self.reference(ObjectMeta)) | {"description": METADATA}
+        identity = {
+            "apiVersion": {"type": "string", "description": API_VERSION},
+            "kind": {"type": "string", "description": KIND},
+            "metadata": meta,
+        }
+        gvk = gvk_of(resource.group, resource.version, resource.kind)
+        return object_schema(resource.schema.raw(), identity, gvk, v3=self._v3)
 
     def named(self, name: str) -> Dict:
         """A reference to one of NAMED."""
@@ -127,8 +141,8 @@ class Schemas:
         return {"$ref": self._prefix + name}
 
     def list_reference(self, resource: Resource[Any]) -> Dict:
-        item = self.reference(resource.model)
-        name = self.name(resource.model) + "List"
+        body = resource if resource.schema is not None else resource.model
+        item, name = self.reference(body), self.name(body) + "List"
         if name not in self.definitions:
             gvk = {"group": resource.group, "version": resource.version, "kind": resource.list_kind}
             self.definitions[name] = {
@@ -146,8 +160,10 @@ class Schemas:
             }
         return {"$ref": self._prefix + name}
 
-    def name(self, model: type[Model]) -> str:
-        """ "io.k8s.api.apps.v1.Deployment"."""
+    def name(self, model: type[Model] | Resource[Any]) -> str:
+        """ "io.k8s.api.apps.v1.Deployment", "com.example.v1.Widget"."""
+        if isinstance(model, Resource):
+            return custom_name(model)
         if model is Info:
             return _INFO
         if model.__module__.startswith("apimachinery.") or model.__module__ == Status.__module__:

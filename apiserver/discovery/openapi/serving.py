@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import FastAPI
@@ -15,9 +17,17 @@ from starlette.responses import Response
 
 from apimachinery.catalogue import Catalogue
 from apimachinery.errors import NotAcceptable
+from apimachinery.resource import Resource
+from apiserver.discovery.openapi.custom import custom_name
 from apiserver.http.negotiation import accepts_gzip, by_preference
 from apiserver.pipeline.routes import not_served
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import Subresource, Subresources
+
+if TYPE_CHECKING:
+    from apiserver.discovery.openapi.api import Api
+
+GroupVersion = tuple[str, str]
+Kinds = tuple[Resource[Any], ...]
 
 JSON = "application/json"
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -28,14 +38,14 @@ GZIP_FORMAT = 31  # zlib's wbits for a gzip header
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document, kept in memory only as `gzipped`; few clients want it otherwise."""
+    """A document, kept in memory only as `gzipped`, of one or more members; few clients want it otherwise."""
 
     gzipped: bytes
     digest: str
 
     @property
     def plain(self) -> bytes:
-        return zlib.decompress(self.gzipped, GZIP_FORMAT)
+        return gzip.decompress(self.gzipped)
 
 
 def packed(body: bytes) -> Document:
@@ -44,36 +54,120 @@ def packed(body: bytes) -> Document:
     return Document(compressor.compress(body) + compressor.flush(), digest)
 
 
+def joined(parts: Iterable[Document]) -> Document:
+    """One document of several parts: what is compressed stays so."""
+    parts = list(parts)
+    digest = hashlib.sha512("".join(part.digest for part in parts).encode()).hexdigest()[:64].upper()
+    return Document(b"".join(part.gzipped for part in parts), digest)
+
+
+@dataclass(frozen=True, slots=True)
+class V2Parts:
+    """Packed parts of the v2 document."""
+
+    paths: Document
+    definitions: Document
+    protobuf: Document
+
+
 class Documents:
-    """The documents. Each form is made at the first request for it, which also imports the modules that make it."""
+    """The documents. Each is made at the first request that needs it, which also imports the modules that make it.
 
-    def __init__(self, catalogue: Catalogue, subresources: Iterable[Subresource], version: str) -> None:
+    Those of custom kinds are made for each version of a group alone, and again only when its kinds have changed.
+    """
+
+    def __init__(self, catalogue: Catalogue, subresources: Subresources, version: str) -> None:
         self._catalogue = catalogue
-        self._subresources = list(subresources)
+        self._built_in = Catalogue([kind for kind in catalogue.kinds() if kind.schema is None])
+        self._subresources = subresources
         self._version = version
-        self._made: dict[str, dict[str, Document]] = {}
+        self._v3: dict[str, Document] = {}
+        self._custom_v3: dict[GroupVersion, tuple[Kinds, dict[str, Document]]] = {}
+        self._first_v2: V2Parts | None = None
+        self._custom_v2: dict[GroupVersion, tuple[Kinds, V2Parts]] = {}
         self._making = asyncio.Lock()  # other requests wait here, not in a thread
+        self.settle: Callable[[], Awaitable[None]] = _at_once
+        """Returns once all kinds are served that are defined at the moment of the call."""
 
-    async def get(self, form: str) -> dict[str, Document]:
-        """ "v3" has a document for each name, "v2" and "v2-protobuf" one under ""."""
-        if form not in self._made:
-            async with self._making:
-                if form not in self._made:
-                    self._made[form] = await asyncio.to_thread(self._make, form)
-        return self._made[form]
+    async def v3(self) -> dict[str, Document]:
+        """Returns a document for each place of discovery, by name."""
+        await self.settle()
+        async with self._making:
+            if not self._v3:
+                self._v3 = await asyncio.to_thread(self._make_v3, self._api())
+            custom = self._custom_kinds()
+            _forget(self._custom_v3, custom)
+            for group_version, kinds in custom.items():
+                if group_version not in self._custom_v3:
+                    made = await asyncio.to_thread(self._make_v3, self._api_of(kinds))
+                    self._custom_v3[group_version] = kinds, made
+            return self._v3 | {name: item for _, made in self._custom_v3.values() for name, item in made.items()}
 
-    def _make(self, form: str) -> dict[str, Document]:
-        return {name: packed(body) for name, body in self._bodies(form)}
+    async def v2(self, *, protobuf: bool) -> Document:
+        """Returns the one document, in either form."""
+        await self.settle()
+        async with self._making:
+            if self._first_v2 is None:
+                self._first_v2 = await asyncio.to_thread(self._make_first_v2)
+            custom = self._custom_kinds()
+            _forget(self._custom_v2, custom)
+            for group_version, kinds in custom.items():
+                if group_version not in self._custom_v2:
+                    made = await asyncio.to_thread(self._make_further_v2, self._api_of(kinds), kinds)
+                    self._custom_v2[group_version] = kinds, made
+            parts = [self._first_v2, *(made for _, made in self._custom_v2.values())]
+            if protobuf:
+                return joined(part.protobuf for part in parts)
+            return joined([*(part.paths for part in parts), *(part.definitions for part in parts), packed(b"}}")])
 
-    def _bodies(self, form: str) -> Iterable[tuple[str, bytes]]:
-        from apiserver.discovery.openapi import v2, v3
+    def _custom_kinds(self) -> dict[GroupVersion, Kinds]:
+        custom: dict[GroupVersion, Kinds] = {}
+        for kind in self._catalogue:
+            if kind.schema is not None:
+                custom[(kind.group, kind.version)] = (*custom.get((kind.group, kind.version), ()), kind)
+        return custom
+
+    def _api(self) -> Api:
         from apiserver.discovery.openapi.api import Api
 
-        api = Api(self._catalogue, self._subresources, self._version)
-        if form == "v3":
-            return v3.documents(api)
-        make: Callable[[Api], bytes] = v2.json_document if form == "v2" else v2.protobuf_document
-        return [("", make(api))]
+        return Api(self._built_in, [item for item in self._subresources if self._is_built_in(item)], self._version)
+
+    def _is_built_in(self, item: Subresource) -> bool:
+        return any(item.belongs_to(kind) for kind in self._built_in)
+
+    def _api_of(self, kinds: Kinds) -> Api:
+        from apiserver.discovery.openapi.api import Api
+
+        bodies = [kind for kind in self._built_in.kinds() if not kind.verbs]
+        subresources = [item for kind in kinds for item in self._subresources.of(kind)]
+        return Api(Catalogue([*bodies, *kinds]), subresources, self._version, discovery=False)
+
+    def _make_v3(self, api: Api) -> dict[str, Document]:
+        from apiserver.discovery.openapi import v3
+
+        return {name: packed(body) for name, body in v3.documents(api)}
+
+    def _make_first_v2(self) -> V2Parts:
+        from apiserver.discovery.openapi import v2
+
+        return V2Parts(*map(packed, v2.first_part(self._api())))
+
+    def _make_further_v2(self, api: Api, kinds: Kinds) -> V2Parts:
+        from apiserver.discovery.openapi import v2
+
+        names = [name for kind in kinds for name in (custom_name(kind), f"{custom_name(kind)}List")]
+        return V2Parts(*map(packed, v2.further_part(api, names)))
+
+
+def _forget(made: dict[GroupVersion, tuple[Kinds, Any]], kinds: dict[GroupVersion, Kinds]) -> None:
+    """Drops what was made of other kinds than there are now."""
+    for group_version, (before, _) in list(made.items()):
+        if kinds.get(group_version) != before:
+            del made[group_version]
+
+
+async def _at_once() -> None:
+    """No kinds come at run time."""
 
 
 def index(documents: dict[str, Document]) -> bytes:
@@ -87,16 +181,15 @@ def add_routes(web: FastAPI, documents: Documents) -> None:
     @web.get("/openapi/v2")
     async def v2(request: Request) -> Response:
         kind = v2_type(request.headers.get("accept", ""))
-        by_name = await documents.get("v2" if kind == JSON else "v2-protobuf")
-        return _answer(request, by_name[""], kind, {"vary": "Accept"})
+        return _answer(request, await documents.v2(protobuf=kind != JSON), kind, {"vary": "Accept"})
 
     @web.get("/openapi/v3")
     async def v3_index() -> Response:
-        return Response(index(await documents.get("v3")), media_type=JSON)
+        return Response(index(await documents.v3()), media_type=JSON)
 
     @web.get("/openapi/v3/{name:path}")
     async def v3(request: Request, name: str) -> Response:
-        document = (await documents.get("v3")).get(name)
+        document = (await documents.v3()).get(name)
         if document is None:
             raise not_served()
         immutable = request.query_params.get("hash") == document.digest

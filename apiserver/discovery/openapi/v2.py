@@ -5,8 +5,8 @@ Source: OpenAPI 2.0 (Swagger).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,20 +22,38 @@ Dict = dict[str, Any]
 Items = Iterator[tuple[str, Dict]]
 
 
-def json_document(api: Api) -> bytes:
+class Part(NamedTuple):
+    """A part of the document, encoded: members of its `paths` and `definitions`, and both as protobuf."""
+
+    paths: bytes
+    definitions: bytes
+    protobuf: bytes
+
+
+def first_part(api: Api) -> Part:
+    """The head of the document, and the kinds that are always there."""
     schemas = api.schemas(v3=False)
     head = orjson.dumps(_head(api))[:-1]
-    paths = _joined(_paths(api, schemas))
-    return b'%b,"paths":{%b},"definitions":{%b}}' % (head, paths, _joined(_definitions(schemas)))
+    paths, definitions = dict(_paths(api, schemas)), dict(_definitions(schemas))
+    protobuf = document_bytes(_head(api), paths.items(), definitions.items())
+    return Part(b'%b,"paths":{%b' % (head, _joined(paths)), b'},"definitions":{' + _joined(definitions), protobuf)
 
 
-def protobuf_document(api: Api) -> bytes:
+def further_part(api: Api, names: Iterable[str]) -> Part:
+    """What custom kinds add: a message of protobuf behind another adds to it, too. `names` are the definitions that
+    they have brought."""
     schemas = api.schemas(v3=False)
-    return document_bytes(_head(api), _paths(api, schemas), _definitions(schemas))
+    paths = dict(_paths(api, schemas))
+    definitions = {name: schemas.definitions[name] for name in names}
+    protobuf = document_bytes({}, paths.items(), definitions.items())
+    return Part(b"," + _joined(paths), b"," + _joined(definitions), protobuf)
 
 
-def _joined(items: Items) -> bytes:
-    return b",".join(orjson.dumps(name) + b":" + orjson.dumps(value) for name, value in items)
+END = b"}}"
+
+
+def _joined(items: Mapping[str, Dict]) -> bytes:
+    return b",".join(orjson.dumps(name) + b":" + orjson.dumps(value) for name, value in items.items())
 
 
 def _head(api: Api) -> Dict:

@@ -19,7 +19,14 @@ from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.cache.shared_revision import SharedRevision
 from apiserver.storage.cache.table import ROOT, Table
 from apiserver.storage.cache.watchers import Progress, WatchHub
-from apiserver.storage.interface import Compacted, Entry, RevisionTooLarge, StorageUnavailable, UnreadableObject
+from apiserver.storage.interface import (
+    Compacted,
+    Entry,
+    NotStored,
+    RevisionTooLarge,
+    StorageUnavailable,
+    UnreadableObject,
+)
 from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 from componentbase import logs
 from etcdclient.client import EtcdClient
@@ -148,10 +155,18 @@ class Cacher:
         return bool(entries)
 
     def table(self, resource: Resource[Any]) -> Table:
-        return self._by_resource[(resource.group, resource.plural)][0]
+        """Raises: NotStored."""
+        return self._of(resource)[0]
 
     def hub(self, resource: Resource[Any]) -> WatchHub:
-        return self._by_resource[(resource.group, resource.plural)][1]
+        """Raises: NotStored."""
+        return self._of(resource)[1]
+
+    def _of(self, resource: Resource[Any]) -> tuple[Table, WatchHub]:
+        try:
+            return self._by_resource[(resource.group, resource.plural)]
+        except KeyError:
+            raise NotStored(f"{resource.plural}.{resource.group} is not stored any more") from None
 
     async def run(self) -> None:
         """Follows etcd until cancelled; then all watches end."""

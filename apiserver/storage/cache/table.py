@@ -55,6 +55,8 @@ class Table:
         self.changed = 0
         self.loaded = 0
         """The revision that it was read at; changes up to it are no news."""
+        self.sending: dict[str, bytes] = {}
+        """The writes under way: their events may come before their answers, and need not be brought into form."""
         self._recoveries = 0
         self.ring = Ring(0)
         self.listeners: list[Callable[[], None]] = []
@@ -94,7 +96,7 @@ class Table:
     def _open(self, key: str, stored: bytes) -> tuple[bytes, bool]:
         """Returns the object as it is shown, and whether a write should refresh what is stored."""
         raw, is_stale = self._decrypt(key, stored)
-        if self.resource.schema is None:
+        if self.resource.schema is None or self.sending.get(key) == raw:
             return raw, is_stale
         current = self.resource.schema.read(raw)
         return current, is_stale or current != raw

@@ -25,7 +25,7 @@ def documents():
 
 @pytest.fixture(scope="module")
 def swagger():
-    return json.loads(v2.json_document(make_api()))
+    return json.loads(b"".join((*v2.first_part(make_api())[:2], v2.END)))
 
 
 def references(value):
@@ -56,7 +56,7 @@ def test_every_group_version_and_place_of_discovery_has_a_document(documents):
 
 def test_documents_are_the_same_each_time():
     assert list(v3.documents(make_api())) == list(v3.documents(make_api()))
-    assert v2.json_document(make_api()) == v2.json_document(make_api())
+    assert v2.first_part(make_api()) == v2.first_part(make_api())
 
 
 def test_all_references_resolve(documents, swagger):
