@@ -10,13 +10,16 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from apimachinery.validation import ip_family
 from componentbase import logs
 from componentbase.clock import Clock
+from componentbase.net.authority import join_host_port
 from componentbase.process import CommandError, run
 from kubeapi.core.pod.model import Pod
 from kubeclient.backoff import Backoff
 from kubelet.container.config import port_mappings
 
+PROGRAMS = {"IPv4": "iptables", "IPv6": "ip6tables"}
 CHAIN = "KUBE-HOSTPORTS"
 MASQUERADE_CHAIN = "KUBE-HOSTPORTS-MASQ"
 JUMPS = (
@@ -29,12 +32,14 @@ MOST_RETRY_SECONDS = 60.0
 SETTLE_SECONDS = 5.0  # after the start: ports of pods that run already must not be closed for being not yet known
 WAIT_SECONDS = "5"  # for the lock that another iptables may hold
 
+_ANY = ("0.0.0.0", "::")
+
 log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class HostPort:
-    """`host_ip` "" means every address of the node."""
+    """`host_ip` "" means every address of the node, of the family of `pod_ip`."""
 
     protocol: str
     host_ip: str
@@ -45,24 +50,26 @@ class HostPort:
 
 
 def host_ports(pod: Pod, pod_ips: tuple[str, ...]) -> tuple[HostPort, ...]:
-    """Lists the ports that the pod publishes at its address."""
-    if not pod_ips:
-        return ()
+    """Lists the ports that the pod publishes, for each of its addresses whose family the port is for."""
     return tuple(
         HostPort(
             port.protocol.lower(),
-            "" if port.host_ip == "0.0.0.0" else port.host_ip,
+            "" if port.host_ip in _ANY else port.host_ip,
             port.host_port,
-            pod_ips[0],
+            pod_ip,
             port.container_port,
             pod.key,
         )
         for port in port_mappings(pod)
+        for pod_ip in pod_ips
+        if not port.host_ip or ip_family(port.host_ip) == ip_family(pod_ip)
     )
 
 
 def restore_text(ports: Iterable[HostPort], saved: str) -> str:
     """The `iptables-restore --noflush` text that makes exactly these ports work; `saved` is what iptables-save said.
+
+    All are of one family.
 
     "" when there is nothing to do. Without any port our chains and the jumps to them go away.
     """
@@ -78,17 +85,24 @@ def restore_text(ports: Iterable[HostPort], saved: str) -> str:
         return "\n".join([*lines, "COMMIT", ""])
     lines += [f"-A {jump}" for jump, there in jumps.items() if not there]
     for port in ordered:
-        address = f"-d {port.host_ip}/32 " if port.host_ip else ""
+        address = f"-d {_alone(port.host_ip)} " if port.host_ip else ""
+        target = join_host_port(port.pod_ip, port.container_port)
         lines.append(
             f"-A {CHAIN} {address}-p {port.protocol} -m {port.protocol} --dport {port.host_port} "
-            f'-m comment --comment "{port.pod}" -j DNAT --to-destination {port.pod_ip}:{port.container_port}'
+            f'-m comment --comment "{port.pod}" -j DNAT --to-destination {target}'
         )
-    for ip in sorted({port.pod_ip for port in ordered}):
+    for ip in map(_alone, sorted({port.pod_ip for port in ordered})):
         # A pod that calls itself by the node's address would get an answer from itself, and drop it.
-        lines.append(f"-A {MASQUERADE_CHAIN} -s {ip}/32 -d {ip}/32 -j MASQUERADE")
+        lines.append(f"-A {MASQUERADE_CHAIN} -s {ip} -d {ip} -j MASQUERADE")
         # A call to the node's 127.0.0.1 leaves with that as its source (where kube-proxy has set route_localnet).
-        lines.append(f"-A {MASQUERADE_CHAIN} -s 127.0.0.0/8 -d {ip}/32 -j MASQUERADE")
+        if ":" not in ip:
+            lines.append(f"-A {MASQUERADE_CHAIN} -s 127.0.0.0/8 -d {ip} -j MASQUERADE")
     return "\n".join([*lines, "COMMIT", ""])
+
+
+def _alone(address: str) -> str:
+    """Returns the network of this address alone."""
+    return f"{address}/{128 if ':' in address else 32}"
 
 
 class HostPorts:
@@ -125,14 +139,19 @@ class HostPorts:
                 await self.sync()
                 retry.reset()
             except CommandError as error:
-                if self.ports():
-                    log.warning("host ports not set, will retry", error=str(error))
-                    await self._clock.sleep(retry.next_seconds())
-                    self._changed.set()
+                log.warning("host ports not set, will retry", error=str(error))
+                await self._clock.sleep(retry.next_seconds())
+                self._changed.set()
 
     async def sync(self) -> None:
-        """Raises: CommandError; then nothing has changed."""
-        text = restore_text(self.ports(), await run("iptables-save", "-t", "nat"))
-        if text:
-            await run("iptables-restore", "--noflush", "--wait", WAIT_SECONDS, stdin=text)
-            log.info("host ports set", count=len(self.ports()))
+        """Raises: CommandError where there are ports to set; nothing has changed in that family, then."""
+        for family, program in PROGRAMS.items():
+            ports = [port for port in self.ports() if ip_family(port.pod_ip) == family]
+            try:
+                text = restore_text(ports, await run(f"{program}-save", "-t", "nat"))
+                if text:
+                    await run(f"{program}-restore", "--noflush", "--wait", WAIT_SECONDS, stdin=text)
+                    log.info("host ports set", family=family, count=len(ports))
+            except CommandError:
+                if ports:
+                    raise

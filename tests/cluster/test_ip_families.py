@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from itertools import product
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 WEB = ["httpd", "-f", "-p", "[::]:8080", "-h", "/www"]
 NAMED = {"PODS": "status.podIPs", "HOSTS": "status.hostIPs"}
 PROBE = {"httpGet": {"path": "/ok", "port": 8080}, "periodSeconds": 1}
+HOST_PORT = 18080
 MERGE = ("--type=merge", "-p")
 
 
@@ -30,7 +32,8 @@ def family(request: pytest.FixtureRequest, small_archive: Path) -> Iterator[tupl
     with running_cluster(nodes=2, ip_family=request.param) as handle:
         handle.load_archive(small_archive)
         variables = [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in NAMED.items()]
-        web = container(*WEB, env=variables, readinessProbe=PROBE)
+        ports = [{"containerPort": 8080, "hostPort": HOST_PORT}]
+        web = container(*WEB, env=variables, readinessProbe=PROBE, ports=ports)
         mk = CommandLine(handle.kubeconfig, "default")
         mk.apply(pod("one", web, nodeName="worker-1"), pod("two", web, nodeName="worker-2"))
         for name in ("one", "two"):
@@ -50,6 +53,15 @@ def answer(mk: CommandLine, address: str, port: int = 80) -> str:
     request = f"printf 'GET /cgi-bin/hostname HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} {port} || true"
     words = mk.run("exec", "one", "--", "sh", "-c", request).split()
     return words[-1] if words else ""
+
+
+def is_served(host: str, port: int) -> bool:
+    """Tells whether this machine, which is outside the cluster, gets an answer."""
+    try:
+        with urlopen(f"http://{join_host_port(host, port)}/ok", timeout=5) as response:
+            return bool(response.read() == b"ok\n")
+    except OSError:
+        return False
 
 
 def test_pods_and_nodes_tell_of_addresses_of_each_family(family: Family) -> None:
@@ -81,10 +93,9 @@ def test_services_answer_at_addresses_of_each_family(family: Family) -> None:
     slices = mk.items("endpointslices", "-l", "kubernetes.io/service-name=two")
     assert {item["addressType"] for item in slices} == {f"IPv{version}" for version in expected}
     status = mk.get("pod", "one")["status"]
-    for host in (item["ip"] for item in status["hostIPs"]):
-        where = join_host_port(host, spec["ports"][0]["nodePort"])
-        with urlopen(f"http://{where}/ok", timeout=5) as response:
-            assert response.read() == b"ok\n"
+    node_port = spec["ports"][0]["nodePort"]
+    for host, port in product((item["ip"] for item in status["hostIPs"]), (node_port, HOST_PORT)):
+        eventually(lambda host=host, port=port: is_served(host, port), f"an answer at {host}, port {port}")
 
 
 def test_a_service_gets_a_second_family_and_gives_it_back(family: Family) -> None:

@@ -36,6 +36,30 @@ def test_ports_of_a_pod(port: dict[str, Any], expected: list[HostPort]) -> None:
     assert list(host_ports(with_ports(port), ("10.244.1.5",))) == expected
 
 
+@pytest.mark.parametrize(
+    ("host_ip", "expected"),
+    [
+        ("", ["10.244.1.5", "fd00::5"]),
+        ("0.0.0.0", ["10.244.1.5"]),
+        ("::", ["fd00::5"]),
+        ("fd00:172::b", ["fd00::5"]),
+    ],
+)
+def test_a_port_is_for_the_families_of_its_host_address(host_ip: str, expected: list[str]) -> None:
+    port = {"containerPort": 80, "hostPort": 9090, "hostIP": host_ip}
+    assert [each.pod_ip for each in host_ports(with_ports(port), ("10.244.1.5", "fd00::5"))] == expected
+
+
+def test_rules_of_ipv6() -> None:
+    lines = restore_text([HostPort("tcp", "fd00:172::b", 9090, "fd00::5", 80, "default/web")], EMPTY).splitlines()
+    assert (
+        f'-A {CHAIN} -d fd00:172::b/128 -p tcp -m tcp --dport 9090 -m comment --comment "default/web" '
+        "-j DNAT --to-destination [fd00::5]:80"
+    ) in lines
+    assert "-A KUBE-HOSTPORTS-MASQ -s fd00::5/128 -d fd00::5/128 -j MASQUERADE" in lines
+    assert not any("127.0.0.0" in line for line in lines)
+
+
 def test_nothing_without_an_address_or_with_host_networking() -> None:
     port = {"containerPort": 80, "hostPort": 80}
     assert host_ports(with_ports(port), ()) == ()
