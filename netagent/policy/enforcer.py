@@ -20,7 +20,7 @@ from netagent.policy.ruleset import Ruleset, shape, transaction
 from netagent.policy.views import Namespace, Pod
 
 MIN_SYNC_SECONDS = 0.1  # between syncs: what changes meanwhile is one transaction
-CHECK_SECONDS = 30.0  # between looks at what others may have done to the table
+CHECK_SECONDS = 30.0
 RETRY_FIRST_SECONDS, RETRY_MAX_SECONDS = 0.5, 30.0
 LATE_SECONDS = 60.0
 
@@ -43,8 +43,10 @@ class Table(Protocol):
 class Enforcer:
     """Keeps the rules of one node. The methods named `on_…` are handlers of informers."""
 
-    def __init__(self, node_name: str, table: Table, clock: Clock) -> None:
+    def __init__(self, node_name: str, table: Table, clock: Clock, *, check_seconds: float = CHECK_SECONDS) -> None:
+        """`check_seconds` are those between looks at what others may have done to the table."""
         self._node_name, self._table, self._clock = node_name, table, clock
+        self._check_seconds = check_seconds
         self._population = Population()
         self._policies: dict[str, Policy] = {}
         self._pod_cidrs: Sequence[str] = ()
@@ -87,7 +89,7 @@ class Enforcer:
         """Syncs until cancelled; call it when the informers have listed."""
         retry_seconds = 0.0
         while True:
-            await self._wait(CHECK_SECONDS)
+            await self._wait(self._check_seconds)
             check = not self._wake.is_set()
             self._wake.clear()
             if self._outdated_since is None and not check:

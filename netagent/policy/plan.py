@@ -44,7 +44,6 @@ class _Plan:
             self._by_namespace.setdefault(policy.namespace, []).append(policy)
         self._ruleset = Ruleset()
         self._used: set[PodSelector] = set()
-        self._chains: dict[tuple[str, ...], str] = {}
 
     def make(self, node: str, pod_cidrs: list[str]) -> Ruleset:
         held: set[str] = set()
@@ -77,10 +76,8 @@ class _Plan:
                 self._ruleset.sets[f"self{family}"].elements |= {f"{address} . {address}"}
 
     def _chain(self, direction: str, family: str, lines: tuple[str, ...]) -> str:
-        name = self._chains.get(lines)
-        if name is None:
-            name = self._chains[lines] = f"{direction.lower()}{family}-{_digest(lines)}"
-            self._ruleset.chains[name] = lines
+        name = f"{direction.lower()}{family}-{_digest(lines)}"
+        self._ruleset.chains[name] = lines
         return name
 
     def _policy_lines(self, policy: Policy, direction: str, family: str, pod: PodFacts) -> list[str]:

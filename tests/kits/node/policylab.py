@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.eventually import eventually
 from tests.kits.machine.netns import Namespace, connect, unique
 from tests.kits.node.policyoracle import Pod
 from tests.kits.process import Daemon
@@ -26,12 +27,30 @@ Probe = tuple[Pod, Pod, int, str, int]
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 MERGE = {"Content-Type": "application/merge-patch+json"}
 PROBE_SECONDS = 0.3  # for one that nobody answers
+NAMESPACES = {name: {"ns": name, "kubernetes.io/metadata.name": name} for name in "xyz"}
+PORTS = (80, 81)
+_NAMED = (("http", "TCP", 80), ("admin", "TCP", 81), ("dns", "UDP", 81))
 _KINDS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 
+def _pods() -> list[Pod]:
+    """a and b of each namespace on the first node, c on the second. The last one has its port `http` elsewhere."""
+    pods = []
+    for row, namespace in enumerate(NAMESPACES):
+        for column, name in enumerate("abc"):
+            node, last = 1 + (name == "c"), 10 * (row + 1) + column
+            named = _NAMED if (namespace, name) != ("z", "c") else (("http", "TCP", 81),)
+            addresses = (f"10.244.{node}.{last}", f"fd00:{node}::{last}")
+            pods.append(Pod(namespace, name, {"pod": name}, addresses, named, f"n{node}"))
+    return pods
+
+
+PODS = _pods()
+
+
 class PolicyLab:
-    def __init__(self, api: ApiServer, folder: Path, pods: Iterable[Pod], ports: Iterable[int]) -> None:
-        self.api, self.pods, self.ports = api, list(pods), tuple(ports)
+    def __init__(self, api: ApiServer, folder: Path) -> None:
+        self.api = api
         self._stop = threading.Event()
         self._selector = selectors.DefaultSelector()
         self.nodes = {name: Namespace(unique(f"np-{name}")) for name in ("n1", "n2")}
@@ -44,7 +63,7 @@ class PolicyLab:
             node.ip("addr", "add", f"fd00:{number}::1/64", "dev", "pods", "nodad")
             node.ip("link", "set", "pods", "up")
         self._wire()
-        for pod in self.pods:
+        for pod in PODS:
             self._add_namespace(pod)
         self._server = threading.Thread(target=self._serve, daemon=True)
         self._server.start()
@@ -76,7 +95,7 @@ class PolicyLab:
         made.ip("route", "add", "default", "via", f"10.244.{number}.1")
         made.ip("-6", "route", "add", "default", "via", f"fd00:{number}::1")
         self.namespaces[pod.key] = made
-        for port in self.ports:
+        for port in PORTS:
             for kind in _KINDS.values():
                 server = made.run(socket.socket, socket.AF_INET6, kind)
                 server.bind(("::", port))
@@ -85,16 +104,16 @@ class PolicyLab:
                 server.setblocking(False)
                 self._selector.register(server, selectors.EVENT_READ, kind)
 
-    def create(self, namespaces: Dict) -> None:
-        """Makes the namespaces with these labels, the nodes and the pods, as their kubelets would report them."""
+    def create(self) -> None:
+        """Makes the namespaces, the nodes and the pods, as their kubelets would report them."""
         for number, name in enumerate(self.nodes, 1):
             ranges = [f"10.244.{number}.0/24", f"fd00:{number}::/64"]
             self._post(
                 "/api/v1/nodes", {"metadata": {"name": name}, "spec": {"podCIDR": ranges[0], "podCIDRs": ranges}}
             )
-        for name, labels in namespaces.items():
+        for name, labels in NAMESPACES.items():
             self._post("/api/v1/namespaces", {"metadata": {"name": name, "labels": dict(labels)}})
-        for pod in self.pods:
+        for pod in PODS:
             self.create_pod(pod)
 
     def create_pod(self, pod: Pod) -> None:
@@ -102,14 +121,22 @@ class PolicyLab:
         spec = {"nodeName": pod.node, "containers": [{"name": "c", "image": "i", "ports": ports}]}
         path = f"/api/v1/namespaces/{pod.namespace}/pods"
         self._post(path, {"metadata": {"name": pod.name, "labels": dict(pod.labels)}, "spec": spec})
-        addresses = [{"ip": address} for address in pod.addresses]
-        body = {"status": {"phase": "Running", "podIP": addresses[0]["ip"], "podIPs": addresses}}
-        answer = self.api.http.patch(f"{path}/{pod.name}/status", json=body, headers=MERGE)
+        self.report_addresses(pod)
+
+    def report_addresses(self, pod: Pod, *addresses: str) -> None:
+        """Writes the pod's addresses, or those given, into its status; "" for none."""
+        ips = [{"ip": address} for address in addresses or pod.addresses if address]
+        status = {"phase": "Running" if ips else "Pending", "podIP": ips[0]["ip"] if ips else None, "podIPs": ips}
+        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/status"
+        answer = self.api.http.patch(path, json={"status": status}, headers=MERGE)
         assert answer.status_code == 200, answer.text
 
     def start(self) -> None:
+        """Starts the agents, and waits until they have rules: only then conntrack knows who opens a connection."""
         for agent in self.agents.values():
             agent.start()
+        for node in self.nodes.values():
+            eventually(lambda node=node: "mini-kubernetes-policy" in node.command("nft", "list", "tables"))
 
     def apply(self, *policies: Dict) -> None:
         """Makes these all the policies there are."""
@@ -127,7 +154,7 @@ class PolicyLab:
 
     def matrix(self, pods: Iterable[Pod] | None = None, versions: Iterable[int] = (4, 6)) -> set[Probe]:
         """Returns the probes that are answered, of each pod to each on every port."""
-        chosen = self.pods if pods is None else list(pods)
+        chosen = PODS if pods is None else list(pods)
         waiting = [
             self.namespaces[client.key]._thread.submit(self._ask_all, client, chosen, tuple(versions))
             for client in chosen
@@ -140,7 +167,7 @@ class PolicyLab:
         with contextlib.ExitStack() as stack:
             selector = stack.enter_context(selectors.DefaultSelector())
             for server in servers:
-                for port in self.ports:
+                for port in PORTS:
                     for protocol, kind in _KINDS.items():
                         for version in versions:
                             family = socket.AF_INET if version == 4 else socket.AF_INET6
