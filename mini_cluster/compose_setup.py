@@ -46,7 +46,7 @@ def write_kubeconfigs(pki: Path, nodes: list[str]) -> None:
     """Writes a kubeconfig for each daemon, beside the certificates."""
     names = [CONTROLLER_MANAGER, SCHEDULER]
     for node in nodes:
-        names += [f"kubelet-{node}", f"kube-proxy-{node}", f"kube-dns-{node}"]
+        names += [f"{daemon}-{node}" for daemon in ("kubelet", "kube-proxy", "kube-dns", "netagent")]
     for name in names:
         write_kubeconfig(pki / f"{name}.kubeconfig", f"https://{API_HOST}:{API_PORT}", pki, name)
 

@@ -204,7 +204,7 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
         proxy_mode=state.proxy_mode,
         wrapper=(programs.nsenter, f"--net=/var/run/netns/{layout.netns(node.name)}", "--"),
     )
-    engine, kubelet, kube_proxy, kube_dns = node_component_names(node.name)
+    engine, kubelet, kube_proxy, kube_dns, netagent = node_component_names(node.name)
     probe = HttpsProbe(host.address, KUBELET_PORT, "/readyz")  # it has reported its node by then
     return [
         host.engine(*_bridge(state, node)),
@@ -219,6 +219,7 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
         ),
         host.kube_proxy(layout.component_kubeconfig(kube_proxy), needs=(API_SERVER, engine)),
         host.kube_dns(layout.component_kubeconfig(kube_dns), needs=(API_SERVER, engine)),
+        host.netagent(layout.component_kubeconfig(netagent), needs=(API_SERVER,)),
     ]
 
 

@@ -52,5 +52,6 @@ def joined_components(layout: Layout, state: ClusterState, joined: Joined, progr
         ),
         host.kube_proxy(kubeconfig, needs=(kubelet,)),  # which writes the kubeconfig
         host.kube_dns(kubeconfig, needs=(kubelet,)),
+        host.netagent(kubeconfig, needs=(kubelet,)),
         node_routes(layout, kubeconfig, state.subnet, joined.node_name, needs=kubelet),
     ]

@@ -1,4 +1,4 @@
-"""The processes of a worker host, on any machine: engine, kubelet, kube-proxy, kube-dns. Pure."""
+"""The processes of a worker host, on any machine: engine, kubelet, kube-proxy, kube-dns, netagent. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mini_cluster.cluster.layout import Layout
 KUBELET_PORT = 10250
 KUBE_PROXY_HEALTH_PORT = 10256
 KUBE_DNS_HEALTH_PORT = 9153
+NETAGENT_PORT = 10261
 NODE_STATUS_UPDATE_FREQUENCY = "10s"
 SHUTDOWN_SECONDS, CRITICAL_SECONDS = 10, 3
 """The time that pods have to end when their host is switched off in order; the last of it is that of critical ones."""
@@ -115,6 +116,19 @@ class WorkerHost:
         probe = HttpProbe(self.address, KUBE_PROXY_HEALTH_PORT, "/healthz")
         return Component(name, program, probe, self.wrapper, needs=needs, node=self.name)
 
+    def netagent(self, kubeconfig: Path, needs: tuple[str, ...]) -> Component:
+        name = node_component_names(self.name)[4]
+        program = (
+            self.programs.script("netagent"),
+            f"--kubeconfig={kubeconfig}",
+            f"--hostname-override={self.node_name}",
+            f"--health-address={self.address}",
+            f"--health-port={NETAGENT_PORT}",
+            f"--log-file={self.layout.log(name)}",
+        )
+        probe = HttpProbe(self.address, NETAGENT_PORT, "/healthz")
+        return Component(name, program, probe, self.wrapper, needs=needs, node=self.name)
+
     def kube_dns(self, kubeconfig: Path, needs: tuple[str, ...]) -> Component:
         name = node_component_names(self.name)[3]
         program = (
@@ -136,6 +150,6 @@ def is_engine(component: Component) -> bool:
     return component.name == f"dockerd-{component.node}"
 
 
-def node_component_names(node: str) -> tuple[str, str, str, str]:
+def node_component_names(node: str) -> tuple[str, str, str, str, str]:
     """Returns the names of the processes of a worker host."""
-    return f"dockerd-{node}", f"kubelet-{node}", f"kube-proxy-{node}", f"kube-dns-{node}"
+    return f"dockerd-{node}", f"kubelet-{node}", f"kube-proxy-{node}", f"kube-dns-{node}", f"netagent-{node}"

@@ -39,6 +39,8 @@ HOST_SYSCTLS = {
 HOST_FORWARDING6 = "net/ipv6/conf/all/forwarding"
 PROGRAMS = {4: "iptables", 6: "ip6tables"}
 UNREACHABLE_ANSWERS = {4: "icmp-host-unreachable", 6: "icmp6-addr-unreachable"}
+POLICY_TABLE = ("inet", "mini-kubernetes-policy")
+"""Netagent's, which a host's namespace takes with it."""
 LOOPBACK_OUT = "net/ipv4/conf/eth0/route_localnet"  # a host's connection to localhost may go to the machine
 
 
@@ -251,6 +253,8 @@ def remove_machine(layout: Layout) -> None:
     remove_link(layout.bridge)
     for program, table, rule in list_rules(layout):
         run([program, "-w", "-t", table, "-D", *rule])
+    if shutil.which("nft"):
+        run(["nft", "delete", "table", *POLICY_TABLE], check=False)  # there on a machine that has joined a cluster
     for route in list_unreachable_routes(layout):
         run(["ip", "route", "delete", "unreachable", route, "metric", str(layout.route_metric)])
     for address in list_dns_addresses(layout):

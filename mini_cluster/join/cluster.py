@@ -23,7 +23,7 @@ from mini_cluster.cluster.state import (
     load_state,
     port_is_free,
 )
-from mini_cluster.cluster.worker_host import KUBE_DNS_HEALTH_PORT, KUBE_PROXY_HEALTH_PORT, KUBELET_PORT
+from mini_cluster.cluster.worker_host import KUBE_DNS_HEALTH_PORT, KUBE_PROXY_HEALTH_PORT, KUBELET_PORT, NETAGENT_PORT
 from mini_cluster.errors import LauncherError
 from mini_cluster.hosts import network as hosts
 from mini_cluster.join.discovery import check_vacancy, find_authority, nodes_of_cluster
@@ -43,6 +43,7 @@ _NODE_PORTS = (
     (KUBELET_PORT, "the kubelet"),
     (KUBE_PROXY_HEALTH_PORT, "kube-proxy"),
     (KUBE_DNS_HEALTH_PORT, "kube-dns"),
+    (NETAGENT_PORT, "netagent"),
 )
 
 

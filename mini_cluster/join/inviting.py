@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.times import format_time
-from mini_cluster import dns_objects
+from mini_cluster import dns_objects, netagent_role
 from mini_cluster.api import AdminApi
 from mini_cluster.errors import ApiError
 from mini_cluster.join.invitation import Invitation, ca_hash, free_pod_cidr
@@ -118,6 +118,7 @@ def _objects(server: str, ca: bytes) -> list[tuple[str, dict[str, Any]]]:
                 ("node-autoapprove-rotation", f"{approve}:selfnodeclient", "system:nodes"),
                 ("joined-node-proxier", "system:node-proxier", "system:nodes"),  # kube-proxy has the kubelet's identity
                 ("joined-node-dns", dns_objects.ROLE, "system:nodes"),  # and so has kube-dns
+                ("joined-node-netagent", netagent_role.ROLE, "system:nodes"),  # and netagent
             )
         ),
     ]

@@ -36,7 +36,7 @@ REGISTRY_REQUIREMENT = SystemRequirement("docker-registry", "docker-registry", "
 HOST_REQUIREMENTS = (
     ENGINE_REQUIREMENT,
     SystemRequirement("iptables", "iptables", "the packet rules of Services"),
-    SystemRequirement("nft", "nftables", "the same with --proxy-mode=nftables"),
+    SystemRequirement("nft", "nftables", "the packet rules of NetworkPolicies"),
     SystemRequirement("ip", "iproute2", "the network of worker hosts"),
     SystemRequirement("nsenter", "util-linux", "starting a worker host's processes in its network namespace"),
     SystemRequirement("conntrack", "conntrack", "forgetting UDP connections to Pods that are gone"),

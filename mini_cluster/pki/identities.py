@@ -41,12 +41,13 @@ def control_plane_certificates(
 
 
 def node_certificates(node: str, hosts: tuple[str, ...]) -> list[Certificate]:
-    """Returns one worker host's certificates: the kubelet as a client and as a server, kube-proxy and kube-dns."""
+    """Returns a worker host's certificates: the kubelet's as a client and as a server, and its other daemons'."""
     return [
         Certificate(f"kubelet-{node}", f"system:node:{node}", NODES),
         Certificate(f"kubelet-{node}-server", node, hosts=_unique(node, *hosts), client=False),
         Certificate(f"kube-proxy-{node}", "system:kube-proxy", hosts=_unique(node, *hosts)),
         Certificate(f"kube-dns-{node}", "system:kube-dns"),
+        Certificate(f"netagent-{node}", "system:netagent"),
     ]
 
 

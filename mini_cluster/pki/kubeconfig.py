@@ -42,7 +42,8 @@ def write_cluster_kubeconfigs(layout: Layout, state: ClusterState) -> None:
     for name in (CONTROLLER_MANAGER, SCHEDULER, *cloud, *((NODE_ROUTES,) if state.join_address else ())):
         write_kubeconfig(layout.component_kubeconfig(name), local, layout.pki, name)
     for node in state.nodes:
-        for name in (f"kubelet-{node.name}", f"kube-proxy-{node.name}", f"kube-dns-{node.name}"):
+        for daemon in ("kubelet", "kube-proxy", "kube-dns", "netagent"):
+            name = f"{daemon}-{node.name}"
             write_kubeconfig(layout.component_kubeconfig(name), from_hosts, layout.pki, name)
 
 

@@ -14,6 +14,7 @@ Labels = Mapping[str, str]
 
 IPV4, IPV6 = "4", "6"
 FAMILIES = (IPV4, IPV6)
+FAMILIES_REMEMBERED = 16384  # addresses; the longest unused go, and are parsed again
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -36,7 +37,7 @@ class PodFacts:
         return [address for address in self.addresses if family_of(address) == family]
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(FAMILIES_REMEMBERED)
 def family_of(address: str) -> str:
     return str(ip_address(address).version)
 

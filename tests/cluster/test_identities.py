@@ -26,6 +26,7 @@ REFUSED = {
     "kube-controller-manager": ("DELETE", "/api/v1/namespaces/default/pods/any"),
     "kube-scheduler": ("GET", SECRETS),
     "kube-proxy-worker-1": ("GET", "/api/v1/pods"),
+    "netagent-worker-1": ("GET", SECRETS),
     "kube-dns-worker-1": ("GET", "/api/v1/namespaces/kube-system/configmaps"),
     "kubelet-worker-1": ("GET", SECRETS),
     "kubelet-worker-2": ("GET", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/worker-1"),

@@ -188,13 +188,13 @@ def test_a_machine_runs_a_worker_host_alone_whose_kubelet_asks_for_its_certifica
     state = ClusterState("172.30.0.0/24", "10.244.0.0/16", Ports(1, 2, 3, (EtcdPorts(4, 5),)), joined=joined)
     programs = Programs(Path("/venv/bin"), "", "/usr/sbin/dockerd", "")
     components = {component.name: component for component in components_of(layout, state, programs)}
-    engine, kubelet, kube_proxy, kube_dns = (components[name] for name in node_component_names(HOST.name))
-    assert set(components) == {engine.name, kubelet.name, kube_proxy.name, kube_dns.name, NODE_ROUTES}
+    engine, kubelet, kube_proxy, kube_dns, netagent = (components[name] for name in node_component_names(HOST.name))
+    assert set(components) == {engine.name, kubelet.name, kube_proxy.name, kube_dns.name, netagent.name, NODE_ROUTES}
     assert not any(component.wrapper for component in components.values())  # in the machine's own network
     assert f"--bridge={layout.bridge}" in engine.program
     assert {"--rotate-server-certificates", "--hostname-override=b", "--node-ip=10.0.0.2"} <= set(kubelet.program)
     assert not any(argument.startswith("--tls-cert-file") for argument in kubelet.program)
-    assert kube_proxy.needs == kube_dns.needs == (kubelet.name,)  # which writes the kubeconfig of all three
+    assert kube_proxy.needs == kube_dns.needs == netagent.needs == (kubelet.name,)  # which writes the kubeconfig of all
     assert f"--kubeconfig={layout.component_kubeconfig(KUBELET)}" in {*kubelet.program} & {*kube_proxy.program}
 
 

@@ -35,7 +35,8 @@ def test_a_control_plane_alone_has_four_processes() -> None:
 def test_each_host_has_an_engine_a_kubelet_a_proxy_and_a_dns_unless_it_is_off() -> None:
     state = STATE.with_node_count(2).with_stopped("worker-1", True)
     hosts = {name for name, component in components(state).items() if component.node}
-    assert hosts == {"dockerd-worker-2", "kubelet-worker-2", "kube-proxy-worker-2", "kube-dns-worker-2"}
+    daemons = ("dockerd", "kubelet", "kube-proxy", "kube-dns", "netagent")
+    assert hosts == {f"{daemon}-worker-2" for daemon in daemons}
 
 
 def test_whatever_a_component_needs_exists_and_comes_first() -> None:
