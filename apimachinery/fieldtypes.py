@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -15,6 +15,14 @@ from apimachinery.model import Model
 
 Form = Literal["scalar", "int-or-string", "object", "list", "map", "any"]
 K = TypeVar("K")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFields:
+    """Marks a field whose fields no model has: `unknown(value, path)` returns the paths of those that it can't have,
+    and may change the value."""
+
+    unknown: Callable[[Any, str], list[str]]
 
 
 @dataclass(frozen=True, slots=True)

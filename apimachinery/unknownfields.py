@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apimachinery.fieldtypes import FieldType, fields_of
+from apimachinery.fieldtypes import FieldType, OwnFields, fields_of
 from apimachinery.model import Model
 
 MAX_REPORTED = 100  # further fields are left out of the answer, as they would not fit in headers
@@ -29,7 +29,9 @@ def _check_object(model: type[Model], document: dict[str, Any], path: str, unkno
 
 
 def _check_value(kind: FieldType, value: Any, path: str, unknown: list[str]) -> None:
-    if kind.model is not None:
+    if (own := kind.mark(OwnFields)) is not None:
+        unknown.extend(own.unknown(value, path))
+    elif kind.model is not None:
         if isinstance(value, dict):
             _check_object(kind.model, value, path, unknown)
     elif kind.item is not None and kind.inner_model is not None:

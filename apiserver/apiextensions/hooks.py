@@ -9,7 +9,7 @@ from apimachinery.conditions import set_condition
 from apimachinery.errors import FieldError, MethodNotAllowed
 from apimachinery.model import to_dict
 from apimachinery.times import format_time
-from apiserver.apiextensions.schema import check_definition
+from apiserver.apiextensions.schema import check_definition, definition_warnings
 from apiserver.registry.hooks import Hooks, Undo, nothing_to_undo
 from componentbase.clock import Clock
 from kubeapi.apiextensions.customresourcedefinition import (
@@ -27,6 +27,9 @@ class DefinitionHooks(Hooks):
 
     def errors(self, obj: Any, old: Any) -> list[FieldError]:
         return check_definition(to_dict(obj), to_dict(old) if old is not None else None)
+
+    def warnings(self, obj: Any) -> list[str]:
+        return definition_warnings(to_dict(obj))
 
     def marked(self, obj: Any) -> None:
         obj.metadata.finalizers = [*(obj.metadata.finalizers or ()), CLEANUP_FINALIZER]

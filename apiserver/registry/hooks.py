@@ -34,6 +34,10 @@ class Hooks:
         """Lists what the strategy can't know to be wrong with an object; `old` is None for a create."""
         return []
 
+    def warnings(self, obj: Any) -> list[str]:
+        """Returns texts for `Warning: 299` headers about an object that is created or updated."""
+        return []
+
     async def begin_create(self, obj: Any, *, dry_run: bool) -> Undo:
         """After validation, before the write; the result undoes it when the write fails. Raises: StatusError."""
         return nothing_to_undo

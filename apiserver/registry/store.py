@@ -152,7 +152,7 @@ class Store(Generic[T]):
         except StatusError:
             await undo()
             raise
-        warnings = (*warnings, *resource.strategy.create_warnings(obj), *attributes.warnings)
+        warnings = (*warnings, *resource.strategy.create_warnings(obj), *self.hooks.warnings(obj), *attributes.warnings)
         return replace(result, warnings=warnings) if warnings else result
 
     async def admit(
@@ -310,7 +310,7 @@ class Store(Generic[T]):
         if removed_by_update(new, old, held=self.hooks.holds(new)):
             return await self._remove(entry, old, with_owners(encode(new), owners), options.dry_run)
         if not subresource:
-            warnings = (*warnings, *resource.strategy.update_warnings(new, old))
+            warnings = (*warnings, *resource.strategy.update_warnings(new, old), *self.hooks.warnings(new))
         warnings += attributes.warnings
         undo = await self.hooks.begin_update(new, old, dry_run=options.dry_run)
         try:

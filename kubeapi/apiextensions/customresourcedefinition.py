@@ -9,9 +9,11 @@ from pydantic import ConfigDict, Field
 from apimachinery.columns import NAME
 from apimachinery.conditions import is_true
 from apimachinery.empty import NullIfEmpty
+from apimachinery.fieldtypes import OwnFields
 from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import Atomic, Base64, Int32, ListMapKeys, Model, OneOf, Required
 from apimachinery.resource import Column, Resource, Strategy
+from kubeapi.apiextensions._schema import decode_schema, unknown_fields
 
 GROUP = "apiextensions.k8s.io"
 NAMESPACED, CLUSTER = "Namespaced", "Cluster"
@@ -38,10 +40,10 @@ class CustomResourceDefinitionNames(Model, protobuf="plural singular shortNames 
     """Groups of kinds that clients list at once, such as `all`."""
 
 
-class CustomResourceValidation(Model, protobuf="openAPIV3Schema"):
+class CustomResourceValidation(Model, protobuf="openAPIV3Schema*"):
     """The schema of the objects."""
 
-    openAPIV3Schema: dict[str, object] | None = None
+    openAPIV3Schema: Annotated[dict[str, object], OwnFields(unknown_fields)] | None = None
     """A structural schema, in the form of OpenAPI v3: what objects may hold, which defaults they get, and which rules
     they keep."""
 
@@ -234,9 +236,11 @@ class CustomResourceDefinitionStrategy(Strategy[CustomResourceDefinition]):
             hook.clientConfig.service.port = hook.clientConfig.service.port or DEFAULT_PORT
 
     def prepare_create(self, obj: CustomResourceDefinition) -> None:
+        _tidy_schemas(obj)
         _note_storage_version(obj)
 
     def prepare_update(self, obj: CustomResourceDefinition, old: CustomResourceDefinition) -> None:
+        _tidy_schemas(obj)
         if obj.spec != old.spec:
             obj.status = old.status.clone()
             _note_storage_version(obj)
@@ -249,6 +253,13 @@ def storage_version(obj: CustomResourceDefinition) -> str:
 
 def is_established(obj: CustomResourceDefinition) -> bool:
     return is_true(obj.status.conditions, ESTABLISHED)
+
+
+def _tidy_schemas(obj: CustomResourceDefinition) -> None:
+    """Raises: BadRequest for a schema that isn't one."""
+    for index, version in enumerate(obj.spec.versions):
+        if version.schema_ is not None and version.schema_.openAPIV3Schema is not None:
+            decode_schema(version.schema_.openAPIV3Schema, f"spec.versions[{index}].schema.openAPIV3Schema")
 
 
 def _note_storage_version(obj: CustomResourceDefinition) -> None:

@@ -17,6 +17,6 @@ Source: Kubernetes documentation, "Extend the Kubernetes API with CustomResource
 """
 
 from apiserver.apiextensions.schema.compiled import Compiled, compile_schema
-from apiserver.apiextensions.schema.definition import check_definition, decode_schema, definition_warnings
+from apiserver.apiextensions.schema.definition import check_definition, definition_warnings
 
-__all__ = ["Compiled", "check_definition", "compile_schema", "decode_schema", "definition_warnings"]
+__all__ = ["Compiled", "check_definition", "compile_schema", "definition_warnings"]

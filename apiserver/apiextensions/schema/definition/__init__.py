@@ -2,14 +2,12 @@
 
 spec.py        names, versions, columns, subresources
 conversion.py  the webhook that converts objects
-form.py        the form in which a schema is kept
 openapi.py     what a schema may say
 structural.py  what makes it structural
 rules.py       what its rules may say and cost
 defaults.py    what its defaults may be
 """
 
-from apiserver.apiextensions.schema.definition.form import decode_schema
 from apiserver.apiextensions.schema.definition.spec import check_definition, definition_warnings
 
-__all__ = ["check_definition", "decode_schema", "definition_warnings"]
+__all__ = ["check_definition", "definition_warnings"]

@@ -146,7 +146,7 @@ def _is_approved(value: str) -> bool:
 
 def _check_versions(errors: Errors, versions: list[Json], old: list[Json]) -> None:
     path: Path = ("spec", "versions")
-    if not _shared(versions, _schema):
+    if _shared(versions, _schema) is None:
         was = {version.get("name"): _schema(version) for version in old}
         for index, version in enumerate(versions):
             if _schema(version) is None and was.get(version.get("name"), version) is not None:
@@ -156,7 +156,7 @@ def _check_versions(errors: Errors, versions: list[Json], old: list[Json]) -> No
         _check_label(errors, (*at, "name"), version.get("name"), empty=True)
         _check_deprecation(errors, (*at, "deprecationWarning"), version)
         for member, check in _MEMBERS.items():
-            if (value := member(version)) is not None and not _shared(versions, member):
+            if (value := member(version)) is not None and _shared(versions, member) is None:
                 check(errors, at, value, version, _named(old, version))
     names = [version.get("name") or "" for version in versions]
     if len(set(names)) < len(names):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from apimachinery.errors import BadRequest
-from apiserver.apiextensions.schema import check_definition, decode_schema, definition_warnings
+from apiserver.apiextensions.schema import check_definition, definition_warnings
+from kubeapi.apiextensions._schema import decode_schema
 
 Json = dict[str, Any]
 

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apimachinery.errors import BadRequest
-from apiserver.apiextensions.schema import check_definition, compile_schema, decode_schema
+from apiserver.apiextensions.schema import check_definition, compile_schema
+from kubeapi.apiextensions._schema import decode_schema
 
 Json = dict[str, Any]
 SOME = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -36,6 +36,11 @@ def decode_schema(schema: dict[str, Any], path: str) -> list[str]:
     return dropped
 
 
+def unknown_fields(schema: Any, path: str) -> list[str]:
+    """Returns the paths of fields that no schema has; [] for what isn't a schema at all."""
+    return decode_schema(schema, path) if isinstance(schema, dict) else []
+
+
 def _is_nested(value: Any, limit: int) -> bool:
     level = [value]
     for _ in range(limit):
