@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mini_cluster.pytest_plugin import leave_evidence
+from tests.kits.dnsquery import dns_command
 from tests.kits.eventually import eventually
 from tests.kits.machine.compose import EngineHost
 
@@ -164,6 +165,17 @@ def test_the_guestbook_is_served_through_both_workers(up: ComposeCluster) -> Non
         assert name in page, "the API server reaches pods on both workers"
 
 
+def test_each_worker_has_a_dns_of_its_own(up: ComposeCluster) -> None:
+    address = up.kubectl("get", "service", "guestbook", "-o", "jsonpath={.spec.clusterIP}")
+    ask = dns_command("guestbook.default.svc.cluster.local")
+
+    def is_answered() -> bool:
+        services = ("kube-dns-1", "kube-dns-2")
+        return {up.compose("exec", "-T", name, *ask, check=False) for name in services} == {address}
+
+    eventually(is_answered, "an answer on both")
+
+
 def test_a_worker_that_is_restarted_alone_heals_by_itself(up: ComposeCluster) -> None:
     abandoned = up.network_namespace("worker-1")
     up.compose("restart", "worker-1")
@@ -171,9 +183,9 @@ def test_a_worker_that_is_restarted_alone_heals_by_itself(up: ComposeCluster) ->
     assert namespace not in ("", abandoned)
 
     def have_followed() -> bool:
-        return {up.network_namespace(service) for service in ("kubelet-1", "kube-proxy-1")} == {namespace}
+        return {up.network_namespace(service) for service in ("kubelet-1", "kube-proxy-1", "kube-dns-1")} == {namespace}
 
-    eventually(have_followed, "the kubelet and kube-proxy are where their host is", DEADLINE_SECONDS)
+    eventually(have_followed, "the daemons are where their host is", DEADLINE_SECONDS)
     names = up.names_in_pages(WORKERS["worker-1"])
     assert len(names) == 3, "its kube-proxy serves, and its pods run again"
     for name in names:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import IMAGE
+from tests.kits.dnsquery import DNS_ADDRESS, dns_command
 from tests.kits.eventually import eventually
 from tests.kits.machine.machines import Machine, Switch
 
@@ -112,6 +113,8 @@ def test_pods_reach_each_other_and_services_across_machines(two: Two) -> None:
     service = two.get("service", "here")["spec"]["clusterIP"]
     eventually(answers("there", f"{service} 80", "here"), "a pod elsewhere reaches a Service")
     assert two.kubectl("logs", "there") == ""
+    ask = dns_command("here.default.svc.cluster.local", python=sys.executable)
+    eventually(lambda: two.other.run(*ask, check=False).stdout.strip() == service, "its own DNS knows the Service")
 
 
 def test_a_machine_joins_once_and_each_line_has_addresses_of_its_own(two: Two, tmp_path: Path) -> None:
@@ -139,6 +142,7 @@ def test_routes_go_with_the_node(two: Two) -> None:
     two.launch(two.other, "down", "--purge")
     left = two.other.run("ip", "route").stdout + two.other.run("ip", "-br", "link").stdout
     assert cidr not in left
+    assert DNS_ADDRESS not in two.other.run("ip", "address").stdout
     assert "mini-kubernetes" not in two.other.run("iptables-save").stdout
     two.launch(two.plane, "node", "remove", JOINED)
     eventually(lambda: cidr not in two.plane.run("ip", "route").stdout, "the route is gone")
