@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from dnslib import AAAA, EDNS0, QTYPE, RD, RR, A, DNSHeader, DNSLabel, DNSRecord
-from dnslib.dns import DNSError, DNSQuestion
+from dnslib.dns import DNSQuestion
 
 Name = tuple[str, ...]
 
@@ -148,7 +148,7 @@ def parse_query(data: bytes) -> Query:
     try:
         message = DNSRecord.parse(data)
         end = _question_end(data)
-    except (DNSError, ValueError, IndexError, KeyError, TypeError) as error:
+    except Exception as error:  # of the parser, which meets whatever there is
         raise BadQuery(FORMERR) from error
     if message.q.qclass != 1:
         raise BadQuery(REFUSED)
@@ -199,7 +199,8 @@ def decode_reply(data: bytes, query: Query, id: int) -> tuple[Reply, bool]:
     """Reads an upstream's answer; whether it was truncated. Raises: BadMessage when it answers another question."""
     try:
         message = DNSRecord.parse(data)
-    except (DNSError, ValueError, IndexError, KeyError, TypeError) as error:
+        message.pack()  # it must be possible to write to the client, too
+    except Exception as error:  # of the parser, which meets whatever there is
         raise BadMessage(str(error)) from error
     header = message.header
     same = header.id == id and header.qr and len(message.questions) == 1

@@ -124,35 +124,41 @@ class DnsServer:
         self, udp: socket.socket, data: bytes, client: Client, family: str, tasks: asyncio.TaskGroup, started: float
     ) -> None:
         """Answers a query that no encoded answer fits: at once, or in a task if others have to be asked."""
+        query = None
         try:
             query = parse_query(data)
-        except BadQuery as error:
-            send(udp, error_reply(data, error.rcode), client)
-            return self._count(None, "udp", family, Answered(Reply(error.rcode)), started)
-        answered = self.resolver.answer(query)
-        if isinstance(answered, Pending):
-            if self._asking >= ASKING_MOST:
+            answered = self.resolver.answer(query)
+            if isinstance(answered, Pending):
+                if self._asking < ASKING_MOST:
+                    self._asking += 1
+                    tasks.create_task(self._ask_udp(udp, data, answered, client, family, started))
+                    return
                 answered = Answered(Reply(SERVFAIL), answered.site, seconds=0.0)
-            else:
-                self._asking += 1
-                tasks.create_task(self._ask_udp(udp, answered, client, family, started))
-                return None
-        body = encode(query, answered.reply, query.size)
+            body = encode(query, answered.reply, query.size)
+        except Exception as error:
+            send(udp, self._failed(data, query, error, "udp", family, started), client)
+            return
         send(udp, body, client)
         if answered.seconds != 0 and not answered.site.logged and not varies(data, query):
             orders = self._orders(query, answered, body)
             expires = started + answered.seconds if answered.seconds else float("inf")
             labels = metrics.labels(answered.site.label, "udp", family, query, answered.reply)
             self._encoded.put(data[2:], Encoded(orders, labels, expires), answered.subject)
-        return self._count(query, "udp", family, answered, started)
+        self._count(query, "udp", family, answered, started)
 
-    async def _ask_udp(self, udp: socket.socket, pending: Pending, client: Client, family: str, started: float) -> None:
+    async def _ask_udp(
+        self, udp: socket.socket, data: bytes, pending: Pending, client: Client, family: str, started: float
+    ) -> None:
+        query = pending.query
         try:
             answered = await self.resolver.finish(pending)
+            body = encode(query, answered.reply, query.size)
+            self._count(query, "udp", family, answered, started)
+        except Exception as error:
+            body = self._failed(data, query, error, "udp", family, started)
         finally:
             self._asking -= 1
-        send(udp, encode(pending.query, answered.reply, pending.query.size), client)
-        self._count(pending.query, "udp", family, answered, started)
+        send(udp, body, client)
 
     def _orders(self, query: Query, answered: Answered, body: bytes) -> list[bytes]:
         """Returns the answer in several orders, so that clients which take the first address are spread over all."""
@@ -188,15 +194,25 @@ class DnsServer:
             writer.close()
 
     async def _answer_tcp(self, data: bytes, family: str) -> bytes:
-        started = perf_counter()
+        started, query = perf_counter(), None
         try:
             query = parse_query(data)
-        except BadQuery as error:
-            self._count(None, "tcp", family, Answered(Reply(error.rcode)), started)
-            return error_reply(data, error.rcode)
-        answered = await self.resolver.resolve(query)
+            answered = await self.resolver.resolve(query)
+            body = encode(query, answered.reply, LARGEST_BYTES)
+        except Exception as error:
+            return self._failed(data, query, error, "tcp", family, started)
         self._count(query, "tcp", family, answered, started)
-        return encode(query, answered.reply, LARGEST_BYTES)
+        return body
+
+    def _failed(
+        self, data: bytes, query: Query | None, error: Exception, protocol: str, family: str, started: float
+    ) -> bytes:
+        """Answers what is no query with its error, and one that can't be answered with SERVFAIL: the next one may."""
+        rcode = error.rcode if isinstance(error, BadQuery) else SERVFAIL
+        if not isinstance(error, BadQuery):
+            log.exception("query failed", error, name=query.text if query else "")
+        self._count(query, protocol, family, Answered(Reply(rcode)), started)
+        return error_reply(data, rcode)
 
     def _count(self, query: Query | None, protocol: str, family: str, answered: Answered, started: float) -> None:
         """Counts a query, and logs it where the Corefile says so."""

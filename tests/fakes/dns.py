@@ -108,9 +108,9 @@ class FakeResolver:
 
         loop, udp = asyncio.get_running_loop(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp.setblocking(False)
-        udp.bind(("127.0.0.1", 0))
-        port = udp.getsockname()[1]
-        server = await asyncio.start_server(serve, "127.0.0.1", port)
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        udp.bind(("127.0.0.1", port))  # few use UDP here
         self.address = f"127.0.0.1#{port}"
 
         def receive() -> None:

@@ -148,3 +148,13 @@ async def test_metrics_bear_coredns_names(served: Served) -> None:
     assert sum("kubernetes" in key for key in answered) == 2
     assert [value for key, value in metrics.items() if "duration_seconds_count" in key] == [4]
     assert [value for key, value in metrics.items() if "cache_entries" in key and "success" in key] == [1]
+
+
+async def test_a_query_that_can_not_be_answered_does_not_end_the_server(served: Served) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a label of more than 63 letters")
+
+    before, served.server.resolver.answer = served.server.resolver.answer, fail  # type: ignore[method-assign, assignment]
+    assert (await served.ask("other.default.svc.cluster.local")).header.rcode == 2
+    served.server.resolver.answer = before  # type: ignore[method-assign]
+    assert await served.addresses() == ["10.96.1.1"]
