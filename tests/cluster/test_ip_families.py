@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
 from itertools import product
@@ -14,6 +16,7 @@ from componentbase.net.authority import join_host_port
 from mini_cluster.cluster.families import IP_FAMILIES
 from mini_cluster.pytest_plugin import ClusterHandle, running_cluster
 from tests.kits.client.commandline import CommandLine
+from tests.kits.dnsquery import dns_command
 from tests.kits.eventually import eventually
 from tests.kits.manifests import container, pod, service
 
@@ -96,6 +99,19 @@ def test_services_answer_at_addresses_of_each_family(family: Family) -> None:
     node_port = spec["ports"][0]["nodePort"]
     for host, port in product((item["ip"] for item in status["hostIPs"]), (node_port, HOST_PORT)):
         eventually(lambda host=host, port=port: is_served(host, port), f"an answer at {host}, port {port}")
+
+
+def test_the_dns_has_an_address_of_each_family(family: Family) -> None:
+    expected, handle = family
+    mk = CommandLine(handle.kubeconfig, "kube-system")
+    addresses = mk.get("service", "kube-dns")["spec"]["clusterIPs"]
+    assert versions(addresses) == expected
+    lines = CommandLine(handle.kubeconfig, "default").run("exec", "one", "--", "cat", "/etc/resolv.conf").splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("nameserver")] == addresses
+    inside = ["nsenter", f"--net=/run/netns/{handle.cluster.layout.netns('worker-1')}"]
+    for server, (address, type) in product(addresses, zip(addresses, ("A", "AAAA")[-len(expected) :], strict=True)):
+        ask = dns_command("kube-dns.kube-system.svc.cluster.local", type, server=server, python=sys.executable)
+        assert subprocess.run([*inside, *ask], capture_output=True, text=True, check=True).stdout.strip() == address
 
 
 def test_a_service_gets_a_second_family_and_gives_it_back(family: Family) -> None:

@@ -88,7 +88,15 @@ def test_a_second_up_changes_nothing(one: Cluster) -> None:
 
 @pytest.mark.parametrize(
     "component",
-    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet-worker-1", "kube-proxy-worker-1"],
+    [
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kubelet-worker-1",
+        "kube-proxy-worker-1",
+        "kube-dns-worker-1",
+    ],
 )
 def test_a_killed_component_is_restarted(one: Cluster, component: str) -> None:
     def kill() -> int:
