@@ -16,9 +16,9 @@ from hashlib import blake2s
 
 from apimachinery.selectors import EVERYTHING
 from kubeapi.networking.networkpolicy import EGRESS, INGRESS
-from netagent.policy.pods import FAMILIES, IPV4, IPV6, PodFacts, PodSelector, Population
+from netagent.policy.pods import FAMILIES, IPV4, IPV6, PodFacts, PodPorts, PodSelector, Population
 from netagent.policy.rules import LAST_PORT, Block, Policy, Ports, Rule, merged
-from netagent.policy.ruleset import ElementSet, Ruleset
+from netagent.policy.ruleset import LONGEST_COMMENT, ElementSet, Ruleset
 
 ADDRESS = {IPV4: "ip", IPV6: "ip6"}
 """Family -> nft's name of its addresses in expressions."""
@@ -44,6 +44,7 @@ class _Plan:
             self._by_namespace.setdefault(policy.namespace, []).append(policy)
         self._ruleset = Ruleset()
         self._used: set[PodSelector] = set()
+        self._lines: dict[tuple[str, str, str, PodPorts], list[str]] = {}
 
     def make(self, node: str, pod_cidrs: list[str]) -> Ruleset:
         held: set[str] = set()
@@ -81,11 +82,15 @@ class _Plan:
         return name
 
     def _policy_lines(self, policy: Policy, direction: str, family: str, pod: PodFacts) -> list[str]:
-        matches = [
-            match for rule in policy.rules[direction] for match in self._rule_matches(rule, direction, family, pod)
-        ]
-        comment = f'comment "{policy.key[:127]}"'
-        return [f"{match} {ALLOW} {comment}".strip() for match in matches]
+        """Returns the lines of a policy, which depend on no more of the pod than its named ports."""
+        key = (policy.key, direction, family, pod.ports)
+        lines = self._lines.get(key)
+        if lines is None:
+            rules = policy.rules[direction]
+            matches = [match for rule in rules for match in self._rule_matches(rule, direction, family, pod)]
+            comment = f'comment "{policy.key[:LONGEST_COMMENT]}"'
+            lines = self._lines[key] = [f"{match} {ALLOW} {comment}".strip() for match in matches]
+        return lines
 
     def _rule_matches(self, rule: Rule, direction: str, family: str, pod: PodFacts) -> list[str]:
         """Returns a match for each pair of a peer and a protocol."""

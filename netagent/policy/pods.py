@@ -11,6 +11,8 @@ from apimachinery.selectors import Selector
 from netagent.policy.views import Pod
 
 Labels = Mapping[str, str]
+PodPorts = tuple[tuple[str, str, int], ...]
+"""Name, protocol and number of each named port."""
 
 IPV4, IPV6 = "4", "6"
 FAMILIES = (IPV4, IPV6)
@@ -30,8 +32,7 @@ class PodFacts:
     node: str = ""
     addresses: tuple[str, ...] = ()
     """Empty until the pod has its network."""
-    ports: tuple[tuple[str, str, int], ...] = ()
-    """Name, protocol and number of each named port."""
+    ports: PodPorts = ()
 
     def of_family(self, family: str) -> list[str]:
         return [address for address in self.addresses if family_of(address) == family]
