@@ -11,8 +11,8 @@ from kubecel.checker import TYPE_NAMES, Checker
 from kubecel.closures import Closures, Step
 from kubecel.estimate import largest_cost
 from kubecel.functions import Library, Overload
-from kubecel.parser import parse
-from kubecel.syntax import CompileError, Faults, Node
+from kubecel.parser import parse, qualified_name
+from kubecel.syntax import CompileError, Faults, Ident, Node, Select, walk
 from kubecel.types import DYN, ObjectType, Type
 from kubecel.values import CostExceeded, EvaluationError
 
@@ -25,7 +25,7 @@ NO_OBJECTS: Mapping[str, ObjectType] = {}
 class Program:
     """A compiled expression; it may be evaluated any number of times."""
 
-    __slots__ = ("_names", "_size", "_step", "largest_cost", "source", "tree", "type")
+    __slots__ = ("_names", "_size", "_step", "largest_cost", "source", "tree", "type", "uses")
 
     def __init__(self, source: str, tree: Node, variables: Mapping[str, Type]) -> None:
         closures = Closures(variables, TYPE_NAMES)
@@ -35,6 +35,8 @@ class Program:
         """The type of the result, as far as it is known."""
         self.largest_cost = largest_cost(tree)
         """An upper bound of one evaluation's cost; a huge number where the types set none."""
+        self.uses = used_variables(tree)
+        """The names of the variables that the expression may need."""
         self._names = tuple(variables)
         self._step: Step = closures.build(tree)
         self._size = closures.size
@@ -57,6 +59,17 @@ class Program:
         if frame[0] < 0:
             raise CostExceeded
         return value, limit - frame[0]
+
+
+def used_variables(tree: Node) -> frozenset[str]:
+    names: set[str] = set()
+
+    def note(node: Node) -> None:
+        if isinstance(node, Ident | Select):
+            names.add(qualified_name(node))
+
+    walk(tree, note)
+    return frozenset(names)
 
 
 def compile_expression(

@@ -63,6 +63,7 @@ from apiserver.registry.claims.repair import Repair
 from apiserver.registry.claims.services import ServiceHooks
 from apiserver.registry.grants import GRANTING_KINDS, GrantHooks
 from apiserver.registry.hooks import NO_HOOKS, CertificateHooks, Hooks, NamespaceHooks, VolumeHooks
+from apiserver.registry.params import BINDINGS, POLICIES, ParamHooks
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
 from apiserver.request.user import APISERVER
@@ -124,16 +125,17 @@ class ApiServer:
         ports = PortAllocator(self.storage, port_pool(options.service_node_ports), clock)
         rbac = Rbac(self.storage)
         authorizer = configured_authorizer(options, Sources(self.storage, rbac, clock, options.authorization_webhook))
+        preferred = {(kind.group, kind.plural): kind for kind in reversed(list(catalogue))}
+        lookup = Lookup(self.storage, preferred, authorizer, catalogue)
         hooks: dict[tuple[str, str], Hooks] = {
             ("", "namespaces"): NamespaceHooks(),
             ("", "services"): ServiceHooks(addresses, ports),
             (CERTIFICATES, "certificatesigningrequests"): CertificateHooks(clock),
             (DEFINITIONS, "customresourcedefinitions"): DefinitionHooks(clock),
             ("", "persistentvolumes"): VolumeHooks(clock),
+            **dict.fromkeys((*POLICIES, *BINDINGS), ParamHooks(lookup)),
             **dict.fromkeys(GRANTING_KINDS, GrantHooks(authorizer, rbac, self.storage)),
         }
-        preferred = {(kind.group, kind.plural): kind for kind in reversed(list(catalogue))}
-        lookup = Lookup(self.storage, preferred, authorizer, catalogue)
         admission = Chain(admission_plugins(options), lookup)
         subresources = all_subresources(catalogue)
         self.stores = Stores(self._store(kind, admission, clock, hooks, subresources) for kind in catalogue)

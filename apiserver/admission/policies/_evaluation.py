@@ -7,7 +7,7 @@ so that other requests go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from apiserver.admission._review import MustAsk, Review
@@ -107,17 +107,24 @@ def conditions_hold(conditions: Sequence[tuple[str, Program]], evaluation: Evalu
     return True
 
 
-def request_values(review: Review, document: dict[str, Any] | None, param: dict[str, Any] | None) -> dict[str, Any]:
-    """Returns what the variables of expressions stand for."""
-    return {
-        "object": document,
-        "oldObject": review.old_document,
-        "request": review.request,
-        "namespaceObject": review.namespace,
-        "params": param,
-        "authorizer": review.authorizer,
-        "authorizer.requestResource": review.request_check,
-    }
+def request_values(
+    review: Review, uses: Collection[str], document: dict[str, Any] | None, param: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Returns what the variables of expressions stand for, of those that they use."""
+    values: dict[str, Any] = {"object": document, "params": param}
+    for name, attribute in _OF_REVIEW.items():
+        if name in uses:
+            values[name] = getattr(review, attribute)
+    return values
+
+
+_OF_REVIEW = {
+    "oldObject": "old_document",
+    "request": "request",
+    "namespaceObject": "namespace",
+    "authorizer": "authorizer",
+    "authorizer.requestResource": "request_check",
+}
 
 
 def within_reach(review: Review, work: Callable[[bool], R]) -> R | Awaitable[R]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -48,6 +49,15 @@ class Compiled:
     fault: str
     """Why it can't be evaluated; "" if it can."""
 
+    @cached_property
+    def uses(self) -> frozenset[str]:
+        """The variables that its expressions use."""
+        return frozenset().union(*(program.uses for program in self.programs()))
+
+    def programs(self) -> Iterator[Program]:
+        yield from (program for _, program in self.conditions)
+        yield from self.variables.values()
+
 
 @dataclass(frozen=True)
 class Bound(Generic[S]):
@@ -85,7 +95,7 @@ class PolicySet(Generic[S]):
     _seen: tuple[int, int] = (-1, -1)
     _kept: dict[str, tuple[int, S]] = field(default_factory=dict)
     _bound: list[Bound[S]] = field(default_factory=list)
-    _kinds: dict[RequestKind, list[Candidate[S]]] = field(default_factory=dict)
+    _kinds: dict[tuple[str, ...], list[Candidate[S]]] = field(default_factory=dict)
 
     def about(self, attributes: Attributes) -> list[Candidate[S]]:
         """Returns the policies that are about the request, in the order of their names."""
@@ -95,14 +105,13 @@ class PolicySet(Generic[S]):
             self._read(state)
         if not self._bound:
             return []
-        kind = RequestKind.of(attributes)
-        if kind.subresource == "binding" and kind.operation == UPDATE:
-            return []  # what a Binding, which has passed them, makes of its pod
-        candidates = self._kinds.get(kind)
+        resource = attributes.resource
+        key = resource.group, resource.version, resource.plural, attributes.subresource, attributes.operation
+        candidates = self._kinds.get(key)
         if candidates is None:
             if len(self._kinds) >= MOST_KINDS:
                 self._kinds.clear()
-            candidates = self._kinds[kind] = list(self._candidates(kind, attributes.resource))
+            candidates = self._kinds[key] = list(self._candidates(RequestKind.of(attributes), resource))
         return [
             candidate
             for candidate in candidates
@@ -129,6 +138,8 @@ class PolicySet(Generic[S]):
         self._seen = state
 
     def _candidates(self, kind: RequestKind, resource: Resource[Any]) -> Iterator[Candidate[S]]:
+        if kind.subresource == "binding" and kind.operation == UPDATE:
+            return  # what a Binding, which has passed them, makes of its pod
         if (kind.group == GROUP and kind.resource in OWN_KINDS) or (kind.group in REVIEWS and not resource.stored):
             return
         versions = self.lookup.equivalents(resource) if self.converts else []

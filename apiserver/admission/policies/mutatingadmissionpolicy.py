@@ -6,7 +6,7 @@ Source: Kubernetes documentation, "Mutating Admission Policy".
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -57,6 +57,10 @@ class MutatingPolicy(Compiled):
     """(patchType, program)."""
     again: bool = False
     """Whether the policy is asked once more if the object was changed behind it."""
+
+    def programs(self) -> Iterator[Program]:
+        yield from super().programs()
+        yield from (program for _, program in self.mutations)
 
 
 class Failed(Exception):
@@ -164,7 +168,7 @@ def _evaluated(
     policy: MutatingPolicy, review: Review, document: dict[str, Any], param: dict[str, Any] | None, inline: bool
 ) -> dict[str, Any]:
     """Raises: Failed."""
-    values = request_values(review, document, param)
+    values = request_values(review, policy.uses, document, param)
     try:
         for patch_type, program in policy.mutations:
             evaluation = Evaluation({**values, "object": document}, policy.variables, inline=inline)

@@ -6,7 +6,7 @@ Source: Kubernetes documentation, "Validating Admission Policy".
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -58,6 +58,14 @@ class CompiledValidation:
 class ValidatingPolicy(Compiled):
     validations: Sequence[CompiledValidation] = ()
     annotations: Sequence[tuple[str, Program]] = ()
+
+    def programs(self) -> Iterator[Program]:
+        yield from super().programs()
+        for validation in self.validations:
+            yield validation.program
+            if validation.message_program is not None:
+                yield validation.message_program
+        yield from (program for _, program in self.annotations)
 
 
 @dataclass(frozen=True)
@@ -229,11 +237,9 @@ class ValidatingPolicies:
 def _evaluate_all(
     policy: ValidatingPolicy, review: Review, params: Sequence[dict[str, Any] | None], inline: bool
 ) -> list[Outcome]:
-    document = review.document()
-    return [
-        _evaluate(policy, Evaluation(request_values(review, document, param), policy.variables, inline=inline))
-        for param in params
-    ]
+    document = review.document() if "object" in policy.uses else None
+    values = (request_values(review, policy.uses, document, param) for param in params)
+    return [_evaluate(policy, Evaluation(each, policy.variables, inline=inline)) for each in values]
 
 
 def _evaluate(policy: ValidatingPolicy, evaluation: Evaluation) -> Outcome:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from kubecel import DYN, CompileError, CostExceeded, EvaluationError, compile_expression
-from kubecel.syntax import Ident, Node, walk
 
 
 class BadExpression(Exception):
@@ -26,14 +25,7 @@ class Expression:
             self._program = compile_expression(text, {variable: DYN})
         except CompileError as error:
             raise BadExpression(f"{text!r}: compilation failed: {error}") from None
-        names: set[str] = set()
-
-        def note(node: Node) -> None:
-            if isinstance(node, Ident):
-                names.add(node.name)
-
-        walk(self._program.tree, note)
-        if variable not in names:
+        if variable not in self._program.uses:
             raise BadExpression(f"{text!r} does not use {variable}, which it is about")
 
     def evaluate(self, value: object) -> Any:
