@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import Counter
@@ -41,6 +42,8 @@ PROGRAMS = {
     Mode.IPTABLES: ("iptables", "iptables-save", "iptables-restore", "ip6tables-save", "ip6tables-restore"),
     Mode.NFTABLES: ("nft",),
 }
+NODE_SECONDS = 10.0
+"""For the Node to be read, before rules are made without knowing it."""
 IPV6 = Path("/proc/net/if_inet6")
 """Where the kernel has IPv6."""
 
@@ -113,7 +116,9 @@ class _Proxy:
             start(self._recorder.run())
             for informer in (self._node.informer, self._services, self._slices):
                 start(informer.run())
-            await self._node.informer.wait_synced()
+            with suppress(TimeoutError):  # without the right to read Nodes, there are Services to route all the same
+                async with asyncio.timeout(NODE_SECONDS):
+                    await self._node.informer.wait_synced()
             pod_cidrs = await self._pod_cidrs()
             proxier = await self._proxier(pod_cidrs)
             health_ports = HealthPorts(proxier.check, self._health_port_taken, clock)

@@ -44,6 +44,7 @@ class Proxier:
         """`node_ports_on` may raise CommandError."""
         self._services, self._families, self._cleaner = services, families, cleaner
         self._find_node_ports_on = node_ports_on
+        self._node_ports_on: NodePortsOn = {}
         self._clock = clock
         self._min_sync_seconds, self._sync_seconds = min_sync_seconds, sync_seconds
         self._wake = asyncio.Event()
@@ -112,13 +113,16 @@ class Proxier:
         self._cleaner.update(changes)
         for listener in self.on_changes:
             listener(changes)
+        unread = False
         try:
-            node_ports_on: NodePortsOn = await self._find_node_ports_on()
+            self._node_ports_on = await self._find_node_ports_on()
         except CommandError as error:
             log.error("the node's addresses could not be read", error=error)
-            node_ports_on = {}
+            unread = True
         results = [
-            await self._sync_family(family, changes, node_ports_on.get(family.family, ()), triggers, periodic=periodic)
+            await self._sync_family(
+                family, changes, self._node_ports_on.get(family.family, ()), triggers, periodic=periodic
+            )
             for family in self._families
         ]
         if not all(results):
@@ -127,7 +131,7 @@ class Proxier:
         self.synced_at = self._clock.now()
         self.synced.set()
         await self._cleaner.clean()
-        return bool(node_ports_on)
+        return not unread
 
     async def _sync_family(
         self,

@@ -26,6 +26,7 @@ from kubeproxy.settings import Family
 from kubeproxy.topology import Endpoint
 
 CONNECT_SECONDS = 5.0
+BACKLOG = 1024  # connections waiting to be accepted; the kernel drops further ones, whose clients try again
 ATTEMPTS = 3  # endpoints tried for a connection
 MAX_CONNECTIONS = 8192  # at once; further ones are reset
 BUFFER_BYTES = 64 * 1024  # of each direction; a sender waits for its receiver beyond that
@@ -61,6 +62,7 @@ class Relay:
             if family == 6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind(("", port))
+            listener.listen(BACKLOG)
             port = listener.getsockname()[1]
             listeners.append(listener)
         return listeners
@@ -71,7 +73,9 @@ class Relay:
     async def run(self) -> None:
         """Serves until cancelled, then cuts its connections."""
         loop = asyncio.get_running_loop()
-        servers = [await loop.create_server(lambda: _Side(self), sock=item, backlog=1024) for item in self._listeners]
+        servers = [
+            await loop.create_server(lambda: _Side(self), sock=item, backlog=BACKLOG) for item in self._listeners
+        ]
         try:
             await asyncio.gather(*(server.serve_forever() for server in servers))
         finally:
@@ -86,7 +90,6 @@ class Relay:
         elif self.open.total() >= MAX_CONNECTIONS:
             self._refuse(client, "too many")
         else:
-            client.transport.pause_reading()
             task = asyncio.get_running_loop().create_task(self._connect(client, targets))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -147,6 +150,8 @@ class _Side(asyncio.Protocol):
         self.endpoint: Endpoint | None = None
         """Of the client's side alone, while it counts."""
         self._ended = False
+        self._early = b""
+        """What came before there was a peer."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -157,15 +162,24 @@ class _Side(asyncio.Protocol):
             self._peer._peer = self
 
     def start(self) -> None:
-        """The peer is connected: lets the client speak."""
+        """The peer is connected: tells it what the client has said by now, and lets the client go on."""
         if self.transport.is_closing():
             self.connection_lost(None)
-        else:
-            self.transport.resume_reading()
+            return
+        assert self._peer is not None
+        if self._early:
+            self._peer.transport.write(self._early)
+            self._early = b""
+        if self._ended:
+            self._peer.transport.write_eof()
+        self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         if self._peer is not None:
             self._peer.transport.write(data)
+        else:
+            self._early += data
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool:
         """Passes on that this side has said all, and goes on listening to the other."""

@@ -12,6 +12,7 @@ from kubeproxy.iptables.restore import (
     Writes,
     cleanup_texts,
     in_batches,
+    is_ours,
     parse_save,
     repair,
     restore_text,
@@ -62,7 +63,7 @@ async def watch(family: Family) -> RuleMonitor:
         if event.family != (2 if family == 4 else 10) or event.table not in ("", *TABLES):
             return False
         name = event.names[0] if event.names else ""
-        return name.startswith("KUBE-") or (event.deletion and (not name or name in _BUILT_IN))
+        return is_ours(event.table, name) or (event.deletion and (not name or name in _BUILT_IN))
 
     return RuleMonitor(concerns, blind="legacy" in await run(_program(family, ""), "--version"))
 

@@ -149,7 +149,7 @@ def parse_save(text: str) -> Installed:
             table = line[1:].strip()
         elif line.startswith(":KUBE-"):
             chain = line[1:].split(" ", 1)[0]
-            if _is_ours(table, chain):
+            if is_ours(table, chain):
                 chains[table, chain] = 0
         elif line.startswith("-A "):
             chain = line[3:].split(" ", 1)[0]
@@ -164,7 +164,8 @@ def parse_save(text: str) -> Installed:
     return Installed(chains, frozenset(jumps), tuple(rules))
 
 
-def _is_ours(table: str, chain: str) -> bool:
+def is_ours(table: str, chain: str) -> bool:
+    """Tells whether a chain is one of kube-proxy's own."""
     if table == "nat":
         return chain in NAT_CHAINS or chain.startswith(SERVICE_CHAIN_PREFIXES)
     return table == "filter" and chain in FILTER_CHAINS
