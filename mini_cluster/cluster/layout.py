@@ -143,7 +143,14 @@ class Layout:
     @property
     def bridge_address(self) -> str:
         """Locally administered, the same each time."""
-        return ":".join(("02", "6d", "6b", *(self.key[at : at + 2] for at in (0, 2, 4))))
+        return self._link_address(0x6B)
+
+    def host_link_address(self, index: int) -> str:
+        """Returns the one of a worker host, the same each time: neighbours go on where they know it from before."""
+        return self._link_address(index)
+
+    def _link_address(self, third: int) -> str:
+        return ":".join(("02", "6d", f"{third:02x}", *(self.key[at : at + 2] for at in (0, 2, 4))))
 
     @property
     def cgroup(self) -> str:

@@ -111,7 +111,8 @@ def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple
     """Returns `ip -batch` texts that lay a host's cable: for the machine, and for inside the host."""
     veth = layout.veth(node.index)
     outside = (
-        f"link add name {veth} type veth peer name eth0 netns {layout.netns(node.name)}\n"
+        f"link add name {veth} type veth peer name eth0 address {layout.host_link_address(node.index)} "
+        f"netns {layout.netns(node.name)}\n"
         f"link set dev {veth} master {layout.bridge} up\n"
     )
     inside = ["link set dev lo up", *(loopback_address(each.dns_address) for each in state.cluster_networks)]

@@ -131,3 +131,14 @@ def test_a_service_gets_a_second_family_and_gives_it_back(family: Family) -> Non
     mk.run("patch", "service", "later", *MERGE, '{"spec":{"ipFamilyPolicy":"SingleStack"}}')
     assert mk.get("service", "later")["spec"]["clusterIPs"] == first
     eventually(lambda: answer(mk, both[1]) == "", "nothing at the second address any more")
+
+
+def test_a_host_that_was_off_is_found_again_at_once(family: Family) -> None:
+    """Its neighbours keep the link address that they know for longer than a minute."""
+    _, handle = family
+    mk = CommandLine(handle.kubeconfig, "default")
+    mk.apply(service("two", ipFamilyPolicy="PreferDualStack", type="NodePort"))
+    handle.stop_node("worker-2")
+    handle.start_node("worker-2")
+    for address in mk.get("service", "two")["spec"]["clusterIPs"]:
+        eventually(lambda address=address: answer(mk, address) == "two", f"an answer at {address}", seconds=20)
