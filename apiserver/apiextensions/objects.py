@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from apimachinery.resource import Scale, Strategy
 from apiserver.apiextensions.columns import value_at
 from apiserver.apiextensions.schema import Compiled, compile_schema
 from apiserver.managedfields.shapes import Shape
+from apiserver.storage.splice import split_owners, with_owners, with_revision
 from componentbase import logs
 
 Dict = dict[str, Any]
@@ -75,27 +77,42 @@ class CustomSchema:
     def convert(self, value: bytes) -> bytes:
         """Brings an object of another version into this one: nothing but its `apiVersion` differs, and the fields that
         this version lacks are lost."""
-        obj = CustomObject.model_validate_json(value)
-        obj.apiVersion = self.api_version
-        self.prune(obj)
-        return encode(obj)
+
+        def change(obj: CustomObject) -> None:
+            obj.apiVersion = self.api_version
+            self.prune(obj)
+
+        return changed(value, change)
 
     def prune(self, obj: CustomObject) -> list[str]:
         """Drops what the schema lacks; returns the paths."""
         return self._compiled.prune(obj.content)
 
     def read(self, stored: bytes) -> bytes:
-        try:
-            obj = CustomObject.model_validate_json(stored)
-            if obj.apiVersion != self.api_version:
-                if self.by_webhook:
-                    return stored  # the storage of each version asks it
+        def change(obj: CustomObject) -> None:
+            if obj.apiVersion == self.api_version or not self.by_webhook:  # else the storage of each version asks it
                 obj.apiVersion = self.api_version
-            self.complete(obj)
-            return encode(obj)
+                self.complete(obj)
+
+        try:
+            return changed(stored, change)
         except Exception as error:  # one object must not stop the cache
             log.error("stored object does not fit its schema", api_version=self.api_version, error=str(error))
             return stored
+
+
+def changed(value: bytes, change: Callable[[CustomObject], None]) -> bytes:
+    """An encoded object after a change. Its owners, and its revision if it has one, stay where storage puts them."""
+    plain, owners = split_owners(value)
+    obj = CustomObject.model_validate_json(plain)
+    change(obj)
+    return encoded(obj, owners)
+
+
+def encoded(obj: CustomObject, owners: bytes) -> bytes:
+    revision, obj.metadata.resourceVersion = obj.metadata.resourceVersion, None
+    raw = with_owners(encode(obj), owners)
+    return with_revision(raw, int(revision)) if revision else raw
 
 
 def document(obj: CustomObject) -> Dict:

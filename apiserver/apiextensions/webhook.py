@@ -17,11 +17,10 @@ import orjson
 
 from apimachinery.custom import CustomObject
 from apimachinery.errors import UnclassifiedError
-from apimachinery.model import encode
-from apiserver.apiextensions.objects import CustomSchema
+from apiserver.apiextensions.objects import CustomSchema, encoded
 from apiserver.proxy.services import NoServer, ServiceLocator
 from apiserver.registry.validation import validate_labels_and_annotations
-from apiserver.storage.splice import split_owners, with_owners
+from apiserver.storage.splice import split_owners
 from componentbase import tls
 from componentbase.net.http1_client import connect, request_head
 
@@ -69,7 +68,7 @@ class ConversionWebhook:
                 sent[index] = _checked(sent[index], answer, place, schema.api_version)
             except WebhookFailed as error:
                 raise UnclassifiedError(f"{what} returned invalid {error}") from None
-        return [with_owners(_pruned(obj, schema), owners) for obj, (_, owners) in zip(sent, plain, strict=True)]
+        return [_pruned(obj, owners, schema) for obj, (_, owners) in zip(sent, plain, strict=True)]
 
     async def _ask(self, objects: list[Dict], api_version: str) -> list[Any]:
         """Raises: WebhookFailed."""
@@ -181,7 +180,7 @@ def _checked(sent: Dict, answer: Any, place: int, api_version: str) -> Dict:
     return answer | {"metadata": kept}
 
 
-def _pruned(document: Dict, schema: CustomSchema) -> bytes:
+def _pruned(document: Dict, owners: bytes, schema: CustomSchema) -> bytes:
     obj = CustomObject.model_validate(document)
     schema.prune(obj)
-    return encode(obj)
+    return encoded(obj, owners)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
 import zlib
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from struct import pack
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from fastapi import FastAPI
@@ -34,18 +34,20 @@ V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 V2_PROTOBUF_OLD = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 FOR_EVER = "public, max-age=31536000, immutable"
 GZIP_FORMAT = 31  # zlib's wbits for a gzip header
+GZIP_HEAD = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255))
+LAST_BLOCK = b"\x03\0"  # of a deflated stream: nothing more
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document, kept in memory only as `gzipped`, of one or more members; few clients want it otherwise."""
+    """A document, kept in memory only as `gzipped`; few clients want it otherwise."""
 
     gzipped: bytes
     digest: str
 
     @property
     def plain(self) -> bytes:
-        return gzip.decompress(self.gzipped)
+        return zlib.decompress(self.gzipped, GZIP_FORMAT)
 
 
 def packed(body: bytes) -> Document:
@@ -54,20 +56,40 @@ def packed(body: bytes) -> Document:
     return Document(compressor.compress(body) + compressor.flush(), digest)
 
 
-def joined(parts: Iterable[Document]) -> Document:
-    """One document of several parts: what is compressed stays so."""
-    parts = list(parts)
-    digest = hashlib.sha512("".join(part.digest for part in parts).encode()).hexdigest()[:64].upper()
-    return Document(b"".join(part.gzipped for part in parts), digest)
-
-
 @dataclass(frozen=True, slots=True)
-class V2Parts:
-    """Packed parts of the v2 document."""
+class Piece:
+    """A piece of a document, compressed so that others can follow in the same stream."""
 
-    paths: Document
-    definitions: Document
-    protobuf: Document
+    deflated: bytes
+
+    @classmethod
+    def of(cls, body: bytes) -> Piece:
+        compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        return cls(compressor.compress(body) + compressor.flush(zlib.Z_FULL_FLUSH))
+
+    @property
+    def plain(self) -> bytes:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(self.deflated)
+
+
+def joined(pieces: Sequence[Piece]) -> Document:
+    """One document of all pieces. They stay compressed, but for a look at their content for its checksum."""
+    checksum, size, digest = 0, 0, hashlib.sha512()
+    for piece in pieces:
+        plain = piece.plain
+        checksum, size = zlib.crc32(plain, checksum), size + len(plain)
+        digest.update(plain)
+    body = b"".join(piece.deflated for piece in pieces)
+    end = LAST_BLOCK + pack("<II", checksum, size & 0xFFFFFFFF)
+    return Document(GZIP_HEAD + body + end, digest.hexdigest()[:64].upper())
+
+
+class V2Parts(NamedTuple):
+    """The pieces that kinds add to the v2 document."""
+
+    paths: Piece
+    definitions: Piece
+    protobuf: Piece
 
 
 class Documents:
@@ -82,26 +104,54 @@ class Documents:
         self._subresources = subresources
         self._version = version
         self._v3: dict[str, Document] = {}
-        self._custom_v3: dict[GroupVersion, tuple[Kinds, dict[str, Document]]] = {}
+        self._custom_v3: dict[GroupVersion, tuple[Kinds, Document]] = {}
+        self._digests: dict[GroupVersion, tuple[Kinds, str]] = {}
         self._first_v2: V2Parts | None = None
+        self._joined_v2: dict[bool, tuple[list[Piece], Document]] = {}
+        """Whether it is protobuf -> the whole document, and what it is made of."""
         self._custom_v2: dict[GroupVersion, tuple[Kinds, V2Parts]] = {}
         self._making = asyncio.Lock()  # other requests wait here, not in a thread
         self.settle: Callable[[], Awaitable[None]] = _at_once
         """Returns once all kinds are served that are defined at the moment of the call."""
 
-    async def v3(self) -> dict[str, Document]:
-        """Returns a document for each place of discovery, by name."""
+    async def v3_digests(self) -> dict[str, str]:
+        """Returns the names of the documents, one for each place of discovery, and what tells one from its next."""
+        await self._make_built_in()
+        custom = self._custom_kinds()
+        _forget(self._digests, custom)
+        for group_version, kinds in custom.items():
+            if group_version not in self._digests:
+                self._digests[group_version] = kinds, self._digest(kinds)
+        digests = {name: document.digest for name, document in self._v3.items()}
+        return digests | {v3_name(*names): digest for names, (_, digest) in self._digests.items()}
+
+    async def v3(self, name: str) -> Document | None:
+        """Returns one of the documents, None where there is none of the name."""
+        await self._make_built_in()
+        custom = self._custom_kinds()
+        group_version = next((names for names in custom if v3_name(*names) == name), None)
+        if group_version is None:
+            return self._v3.get(name)
+        kinds = custom[group_version]
+        async with self._making:
+            _forget(self._custom_v3, custom)
+            if group_version not in self._custom_v3:
+                made = await asyncio.to_thread(self._make_v3, self._api_of(kinds))
+                self._custom_v3[group_version] = kinds, replace(made[name], digest=self._digest(kinds))
+            return self._custom_v3[group_version][1]
+
+    async def _make_built_in(self) -> None:
         await self.settle()
         async with self._making:
             if not self._v3:
                 self._v3 = await asyncio.to_thread(self._make_v3, self._api())
-            custom = self._custom_kinds()
-            _forget(self._custom_v3, custom)
-            for group_version, kinds in custom.items():
-                if group_version not in self._custom_v3:
-                    made = await asyncio.to_thread(self._make_v3, self._api_of(kinds))
-                    self._custom_v3[group_version] = kinds, made
-            return self._v3 | {name: item for _, made in self._custom_v3.values() for name, item in made.items()}
+
+    def _digest(self, kinds: Kinds) -> str:
+        """Stands for a document that need not be made for that."""
+        facts = [[kind.plural, kind.kind, kind.schema.raw() if kind.schema else None] for kind in kinds]
+        subresources = [item.name for kind in kinds for item in self._subresources.of(kind)]
+        text = orjson.dumps([self._version, facts, subresources])
+        return hashlib.sha512(text).hexdigest()[:64].upper()
 
     async def v2(self, *, protobuf: bool) -> Document:
         """Returns the one document, in either form."""
@@ -117,8 +167,13 @@ class Documents:
                     self._custom_v2[group_version] = kinds, made
             parts = [self._first_v2, *(made for _, made in self._custom_v2.values())]
             if protobuf:
-                return joined(part.protobuf for part in parts)
-            return joined([*(part.paths for part in parts), *(part.definitions for part in parts), packed(b"}}")])
+                pieces = [part.protobuf for part in parts]
+            else:
+                pieces = [*(part.paths for part in parts), *(part.definitions for part in parts), Piece.of(b"}}")]
+            known = self._joined_v2.get(protobuf)
+            if known is None or known[0] != pieces:
+                known = self._joined_v2[protobuf] = pieces, await asyncio.to_thread(joined, pieces)
+            return known[1]
 
     def _custom_kinds(self) -> dict[GroupVersion, Kinds]:
         custom: dict[GroupVersion, Kinds] = {}
@@ -150,13 +205,13 @@ class Documents:
     def _make_first_v2(self) -> V2Parts:
         from apiserver.discovery.openapi import v2
 
-        return V2Parts(*map(packed, v2.first_part(self._api())))
+        return V2Parts(*map(Piece.of, v2.first_part(self._api())))
 
     def _make_further_v2(self, api: Api, kinds: Kinds) -> V2Parts:
         from apiserver.discovery.openapi import v2
 
         names = [name for kind in kinds for name in (custom_name(kind), f"{custom_name(kind)}List")]
-        return V2Parts(*map(packed, v2.further_part(api, names)))
+        return V2Parts(*map(Piece.of, v2.further_part(api, names)))
 
 
 def _forget(made: dict[GroupVersion, tuple[Kinds, Any]], kinds: dict[GroupVersion, Kinds]) -> None:
@@ -170,10 +225,14 @@ async def _at_once() -> None:
     """No kinds come at run time."""
 
 
-def index(documents: dict[str, Document]) -> bytes:
+def v3_name(group: str, version: str) -> str:
+    return f"apis/{group}/{version}"
+
+
+def index(digests: dict[str, str]) -> bytes:
     """Makes the answer of /openapi/v3: each URL carries the hash of its document, so that clients can cache it for
     ever."""
-    urls = {name: f"/openapi/v3/{name}?hash={document.digest}" for name, document in documents.items()}
+    urls = {name: f"/openapi/v3/{name}?hash={digest}" for name, digest in digests.items()}
     return orjson.dumps({"paths": {name: {"serverRelativeURL": url} for name, url in urls.items()}})
 
 
@@ -185,11 +244,11 @@ def add_routes(web: FastAPI, documents: Documents) -> None:
 
     @web.get("/openapi/v3")
     async def v3_index() -> Response:
-        return Response(index(await documents.v3()), media_type=JSON)
+        return Response(index(await documents.v3_digests()), media_type=JSON)
 
     @web.get("/openapi/v3/{name:path}")
     async def v3(request: Request, name: str) -> Response:
-        document = (await documents.v3()).get(name)
+        document = await documents.v3(name)
         if document is None:
             raise not_served()
         immutable = request.query_params.get("hash") == document.digest

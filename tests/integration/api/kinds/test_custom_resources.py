@@ -1,0 +1,177 @@
+"""Custom resources over HTTP: served once they are defined, by all API servers alike, until their definition goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from apimachinery.conditions import is_true
+from apimachinery.model import from_dict
+from kubeapi.apiextensions.customresourcedefinition import CustomResourceDefinition
+from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.definitions import DEFINITIONS, GROUP, SPEC, collection, custom, definition, version
+from tests.kits.eventually import eventually
+
+Dict = dict[str, Any]
+MERGE = {"content-type": "application/merge-patch+json"}
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ApiServer, ApiServer]]:
+    """Two API servers on one etcd."""
+    folder = tmp_path_factory.mktemp("custom")
+    for name in ("one", "other"):
+        (folder / name).mkdir()
+    with EtcdServer(folder) as etcd, ApiServer(folder / "one", etcd.url) as one:
+        with ApiServer(folder / "other", etcd.url) as other:
+            yield one, other
+
+
+@pytest.fixture
+def api(servers: tuple[ApiServer, ApiServer]) -> ApiServer:
+    return servers[0]
+
+
+def create(api: ApiServer, path: str, body: Dict) -> Dict:
+    answer = api.http.post(path, json=body)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def establish(api: ApiServer, body: Dict) -> str:
+    """Creates a definition and waits until its status says that it is served; returns the definition's path."""
+    create(api, DEFINITIONS, body)
+    path = f"{DEFINITIONS}/{body['metadata']['name']}"
+
+    def established() -> bool:
+        stored = from_dict(CustomResourceDefinition, api.http.get(path).json())
+        return is_true(stored.status.conditions, "Established")
+
+    eventually(established)
+    return path
+
+
+def conditions(api: ApiServer, path: str) -> dict[str, tuple[str, str]]:
+    status = api.http.get(path).json()["status"]
+    return {item["type"]: (item["status"], item["reason"]) for item in status["conditions"] or ()}
+
+
+def test_every_server_serves_a_kind_as_soon_as_one_says_so(servers: tuple[ApiServer, ApiServer]) -> None:
+    one, other = servers
+    for number in range(5):
+        establish(one, definition(f"race{number}s"))
+        create(other, collection(f"race{number}s"), custom(f"Race{number}", "a"))
+        names = {item["name"] for item in other.http.get(f"/apis/{GROUP}/v1").json()["resources"]}
+        assert f"race{number}s" in names
+        assert len(one.http.get(collection(f"race{number}s")).json()["items"]) == 1
+
+
+def test_a_write_by_one_server_reaches_watches_on_the_other(servers: tuple[ApiServer, ApiServer]) -> None:
+    one, other = servers
+    establish(one, definition("seens"))
+    with other.watch(collection("seens"), timeoutSeconds="30") as events:
+        create(one, collection("seens"), custom("Seen", "a"))
+        kind, obj = events.next()
+    assert (kind, obj["spec"]) == ("ADDED", {"name": "a", "size": 3})
+
+
+def test_a_deleted_definition_waits_for_its_objects_and_takes_no_more(api: ApiServer) -> None:
+    path = establish(api, definition("heldings"))
+    objects = collection("heldings")
+    create(api, objects, custom("Helding", "free"))
+    create(api, objects, custom("Helding", "held", finalizers=["tests.example/hold"]))
+    api.http.delete(path)
+    eventually(lambda: [item["metadata"]["name"] for item in api.http.get(objects).json()["items"]] == ["held"])
+    assert api.http.post(objects, json=custom("Helding", "late")).status_code == 405
+    assert "customresourcecleanup.apiextensions.k8s.io" in api.http.get(path).json()["metadata"]["finalizers"]
+    api.http.patch(f"{objects}/held", json={"metadata": {"finalizers": None}}, headers=MERGE)
+    eventually(lambda: api.http.get(path).status_code == 404)
+    eventually(lambda: api.http.get(objects).status_code == 404)
+    establish(api, definition("heldings"))
+    assert api.http.get(objects).json()["items"] == []
+
+
+def test_names_go_to_the_first_and_when_it_is_gone_to_the_next(api: ApiServer) -> None:
+    first = establish(api, definition("doubles", kind="Double"))
+    create(api, DEFINITIONS, definition("twins", kind="Double"))
+    second = f"{DEFINITIONS}/twins.{GROUP}"
+    eventually(lambda: conditions(api, second).get("NamesAccepted") == ("False", "ListKindConflict"))
+    assert conditions(api, second)["Established"] == ("False", "NotAccepted")
+    api.http.delete(first)
+    eventually(lambda: conditions(api, second).get("Established") == ("True", "InitialNamesAccepted"))
+
+
+def test_a_changed_schema_counts_for_stored_objects_too(servers: tuple[ApiServer, ApiServer]) -> None:
+    api, other = servers
+    path = establish(api, definition("growings"))
+    create(api, collection("growings"), custom("Growing", "a"))
+    grown = {"type": "object", "properties": SPEC["properties"] | {"colour": {"type": "string", "default": "grey"}}}
+    with api.watch(collection("growings"), timeoutSeconds="60") as events:
+        assert events.next()[0] == "ADDED"
+        api.http.patch(path, json={"spec": {"versions": [version("v1", grown)]}}, headers=MERGE)
+        assert events.rest() == []  # it ends: what it showed was of another form
+    for server in (api, other):
+        eventually(
+            lambda server=server: (
+                server.http.get(f"{collection('growings')}/a").json()["spec"]
+                == {"name": "a", "size": 3, "colour": "grey"}
+            )
+        )
+
+
+def test_generation_counts_changes_of_all_but_status_and_metadata(api: ApiServer) -> None:
+    establish(api, definition("counteds"))
+    path = f"{collection('counteds')}/a"
+    create(api, collection("counteds"), custom("Counted", "a"))
+
+    def patch(where: str, body: Dict) -> Dict:
+        answer = api.http.patch(where, json=body, headers=MERGE)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    assert patch(path, {"metadata": {"labels": {"a": "b"}}})["metadata"]["generation"] == 1
+    changed = patch(f"{path}/status", {"status": {"x": 1}, "spec": {"size": 9}, "metadata": {"labels": {"c": "d"}}})
+    assert (changed["metadata"]["generation"], changed["status"], changed["spec"]["size"]) == (1, {"x": 1}, 3)
+    assert changed["metadata"]["labels"] == {"a": "b"}
+    assert patch(path, {"spec": {"size": 4}, "status": {"x": 2}})["status"] == {"x": 1}
+    assert api.http.get(path).json()["metadata"]["generation"] == 2
+
+
+def test_openapi_describes_kinds_while_they_are_served(api: ApiServer) -> None:
+    path = establish(api, definition("describeds"))
+    name = f"apis/{GROUP}/v1"
+
+    def schemas() -> Dict:
+        answer = api.http.get(f"/openapi/v3/{name}")
+        return dict(answer.json()["components"]["schemas"]) if answer.status_code == 200 else {}
+
+    described = schemas()["example.tests.v1.Described"]
+    assert described["properties"]["spec"]["properties"]["size"] == {"type": "integer", "default": 3}
+    assert set(described["properties"]) >= {"apiVersion", "kind", "metadata", "spec", "status"}
+    both = api.http.get("/openapi/v2").json()
+    assert "example.tests.v1.DescribedList" in both["definitions"]
+    assert f"/apis/{GROUP}/v1/namespaces/{{namespace}}/describeds" in both["paths"]
+    api.http.delete(path)
+    eventually(lambda: "example.tests.v1.Described" not in schemas())
+    assert "example.tests.v1.Described" not in api.http.get("/openapi/v2").json()["definitions"]
+
+
+def test_a_change_of_the_storage_version_rewrites_objects_as_they_are_written(api: ApiServer) -> None:
+    path = establish(api, definition("movings", [version("v1"), version("v2", storage=False)]))
+    objects = collection("movings", "v2")
+    create(api, objects, custom("Moving", "a", version="v2"))
+    versions = [version("v1", storage=False), version("v2")]
+    api.http.patch(path, json={"spec": {"versions": versions}}, headers=MERGE)
+    assert api.http.get(path).json()["status"]["storedVersions"] == ["v1", "v2"]
+    same = api.http.get(f"{objects}/a").json()
+    assert same["apiVersion"] == f"{GROUP}/v2"
+
+    def moved() -> bool:
+        api.http.put(f"{objects}/a", json=api.http.get(f"{objects}/a").json())
+        revision = api.http.get(f"{objects}/a").json()["metadata"]["resourceVersion"]
+        return bool(revision != same["metadata"]["resourceVersion"])
+
+    eventually(moved)  # once the server works by the new definition, a write without a change is one

@@ -1,0 +1,48 @@
+"""CustomResourceDefinitions for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Dict = dict[str, Any]
+
+GROUP = "tests.example"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+SPEC = {"type": "object", "properties": {"name": {"type": "string"}, "size": {"type": "integer", "default": 3}}}
+
+
+def version(name: str, spec: Dict = SPEC, *, storage: bool = True, **more: Any) -> Dict:
+    properties = {"spec": spec, "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": properties}}
+    return {"name": name, "served": True, "storage": storage, "schema": schema, "subresources": {"status": {}}, **more}
+
+
+def definition(plural: str, versions: Sequence[Dict] = (), kind: str = "", **spec: Any) -> Dict:
+    """The kind "Widget" for "widgets", with one version "v1" unless told otherwise."""
+    names = {"plural": plural, "kind": kind or plural[:-1].title()}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": names,
+            "versions": list(versions) or [version("v1")],
+            **spec,
+        },
+    }
+
+
+def custom(kind: str, name: str, spec: Dict | None = None, version: str = "v1", **meta: Any) -> Dict:
+    return {
+        "apiVersion": f"{GROUP}/{version}",
+        "kind": kind,
+        "metadata": {"name": name, **meta},
+        "spec": spec or {"name": name},
+    }
+
+
+def collection(plural: str, version: str = "v1") -> str:
+    return f"/apis/{GROUP}/{version}/namespaces/default/{plural}"
