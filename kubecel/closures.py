@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from kubecel.access import NO_OVERLOAD, Constructed, indexed, optional_selected, put, selected
 from kubecel.functions import ONE, Overload
 from kubecel.parser import qualified_name
 from kubecel.syntax import Call, Fold, Ident, ListNode, Literal, MapNode, Node, OptionalMap, Select, Struct
@@ -21,23 +22,12 @@ from kubecel.values import (
     Optional,
     UInt,
     equal,
-    has_key,
 )
-
-
-class Constructed(dict[str, Any]):
-    """A value of an object type that the expression constructs; `name` is that of the type."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
 
 Frame = list[Any]
 Step = Callable[[Frame], Any]
 
 LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
-NO_OVERLOAD = "no such overload"
 
 FOLD_COSTS = {
     # before the first member; for each member; besides for each that the condition chooses
@@ -292,74 +282,6 @@ def _path(slot: int, names: list[str]) -> Step:
         return value
 
     return path
-
-
-def selected(value: Any, key: Any) -> Any:
-    """`value.key`. Raises: EvaluationError."""
-    if isinstance(value, dict):
-        try:
-            return value[key]
-        except KeyError:
-            raise EvaluationError(f"no such key: {key}") from None
-    if isinstance(value, Optional):
-        return optional_selected(value, key)
-    raise EvaluationError(NO_OVERLOAD)
-
-
-def optional_selected(value: Any, key: Any) -> Optional:
-    """`value.?key` and `value[?key]`."""
-    if isinstance(value, Optional):
-        if not value.present:
-            return NONE
-        value = value.value
-    try:
-        return Optional(True, indexed(value, key))
-    except EvaluationError:
-        if isinstance(value, dict | list | tuple):
-            return NONE
-        raise
-
-
-def indexed(value: Any, key: Any) -> Any:
-    """`value[key]`. Raises: EvaluationError."""
-    if isinstance(value, dict):
-        if key.__class__ is str:
-            return selected(value, key)
-        if key.__class__ in (int, UInt, float, bool):
-            if has_key(value, key):
-                return value[key]
-            raise EvaluationError(f"no such key: {shown(key)}")
-        raise EvaluationError(f"unsupported key type: {key.__class__.__name__}")
-    if isinstance(value, list | tuple):
-        if key.__class__ is float and key.is_integer():
-            key = int(key)
-        if key.__class__ not in (int, UInt):
-            raise EvaluationError(NO_OVERLOAD)
-        if not 0 <= key < len(value):
-            raise EvaluationError(f"index out of bounds: {key}")
-        return value[key]
-    if isinstance(value, Optional):
-        return optional_selected(value, key)
-    raise EvaluationError(NO_OVERLOAD)
-
-
-def shown(value: Any) -> str:
-    return str(value).lower() if value.__class__ is bool else str(value)
-
-
-def put(into: dict[Any, Any], key: Any, value: Any, optional: bool) -> None:
-    """Adds an entry to a map that an expression makes. Raises: EvaluationError."""
-    if optional:
-        if not isinstance(value, Optional):
-            raise EvaluationError(NO_OVERLOAD)
-        if not value.present:
-            return
-        value = value.value
-    if key.__class__ not in (str, int, UInt, bool):
-        raise EvaluationError("unsupported key type")
-    if has_key(into, key):
-        raise EvaluationError(f"Failed with repeated key: {shown(key)}")
-    into[key] = value
 
 
 def _decide(one: Step, other: Step, *, decided_by: bool) -> Step:

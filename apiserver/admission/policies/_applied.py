@@ -7,7 +7,7 @@ from typing import Any
 from apimachinery.resource import Resource
 from apiserver.managedfields.shapes import LEAF, Shape, child_shape, root_shape
 from apiserver.managedfields.typed import NotTyped, applied_set, merge
-from kubecel.closures import Constructed
+from kubecel.access import Constructed
 from kubecel.values import Optional
 
 MOST_PARTS = 200_000
