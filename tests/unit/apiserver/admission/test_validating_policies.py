@@ -11,6 +11,7 @@ import pytest
 from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import StatusError
 from apiserver.admission._plugin import Attributes, Lookup
+from apiserver.admission.policies import _evaluation
 from apiserver.admission.policies.validatingadmissionpolicy import FAILURE_ANNOTATION, ValidatingPolicies
 from apiserver.auth.authorization.authorizer import AlwaysAllow, Authorizer, Decision
 from apiserver.codec.body import decode_object
@@ -144,10 +145,11 @@ async def test_rules_may_name_objects() -> None:
         await server.request("only")
 
 
-async def test_a_policy_has_a_budget() -> None:
+async def test_a_policy_has_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_evaluation, "POLICY_LIMIT", 60_000)
     each = "object.data.all(a, object.data.all(b, object.data.all(c, a + b + c != 'x')))"
-    data = {f"k{number}": "v" for number in range(40)}
-    said = await Server().policy("p", *[f"{each} && {number} > -1" for number in range(15)]).message(**data)
+    data = {f"k{number}": "v" for number in range(13)}
+    said = await Server().policy("p", *[f"{each} && {number} > -1" for number in range(5)]).message(**data)
     assert said.endswith("validation failed due to running out of cost budget, no further validation rules will be run")
 
 
