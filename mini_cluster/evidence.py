@@ -27,7 +27,14 @@ OBJECTS = (
     "/api/v1/services",
     "/apis/discovery.k8s.io/v1/endpointslices",
 )
-NETWORK_COMMANDS = (["ip", "address"], ["ip", "route", "show", "table", "all"], ["ip", "neighbour"], ["iptables-save"])
+NETWORK_COMMANDS = (
+    ["ip", "address"],
+    ["ip", "-4", "route", "show", "table", "all"],
+    ["ip", "-6", "route", "show", "table", "all"],
+    ["ip", "neighbour"],
+    ["iptables-save"],
+    ["ip6tables-save"],
+)
 
 
 def collect(layout: Layout, folder: Path) -> None:

@@ -102,11 +102,13 @@ class ServiceHooks(Hooks):
             return
         addresses = []
         for index, family in enumerate(spec.ipFamilies or ()):
-            allocator, address = self._addresses[family], given[index] if index < len(given) else ""
-            if not address:
-                address = await claims.any(allocator, "a serviceIP")
-            elif address not in had:
-                await claims.one(allocator, address, partial(_address_error, service, allocator, address))
+            address = given[index] if index < len(given) else ""
+            if address not in had:  # a family that the cluster has no more may stay
+                allocator = self._addresses[family]
+                if address:
+                    await claims.one(allocator, address, partial(_address_error, service, allocator, address))
+                else:
+                    address = await claims.any(allocator, "a serviceIP")
             addresses.append(address)
         spec.clusterIP, spec.clusterIPs = addresses[0], addresses
 

@@ -102,6 +102,19 @@ def test_node_ports_follow_the_type(api: ApiServer) -> None:
     make(api, service("other", {"port": 1, "nodePort": given[2]}, type="NodePort"))
 
 
+def test_the_health_check_port_of_a_balancer_stays_and_goes_with_its_reason(api: ApiServer) -> None:
+    spec = make(api, service("balanced", type="LoadBalancer", externalTrafficPolicy="Local"))
+    port = spec["healthCheckNodePort"]
+    other = {"spec": {"healthCheckNodePort": port + 1 if port < 32767 else port - 1}}
+    refused = api.http.patch(f"{SERVICES}/balanced", json=other, headers=MERGE)
+    assert (refused.status_code, refused.json()["details"]["causes"][0]["field"]) == (422, "spec.healthCheckNodePort")
+    cluster = {"spec": {"externalTrafficPolicy": "Cluster"}}
+    assert (
+        "healthCheckNodePort" not in api.http.patch(f"{SERVICES}/balanced", json=cluster, headers=MERGE).json()["spec"]
+    )
+    make(api, service("heir", {"port": 1, "nodePort": port}, type="NodePort"))
+
+
 def test_a_port_that_is_named_later_is_shared_by_both_protocols(api: ApiServer) -> None:
     ports = ({"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "nodePort": 30053})
     spec = make(api, service("shared", *ports, type="NodePort"))
@@ -240,6 +253,12 @@ def test_addresses_of_both_families(tmp_path: Path) -> None:
         assert not any(map(held, spec["clusterIPs"]))
         api.http.delete(f"{SERVICES}/six")
         assert not held("fd00:50::66")
+        kept = make(api, service("kept", ipFamilyPolicy="PreferDualStack"))
+        with ApiServer(tmp_path / "four", etcd.url, f"{FLAG}=10.50.0.0/24") as four:
+            labels = {"metadata": {"labels": {"a": "b"}}}
+            answer = four.http.patch(f"{SERVICES}/kept", json=labels, headers=MERGE)
+            assert (answer.status_code, answer.json()["spec"]) == (200, kept), "a family that is gone may stay"
+            assert four.http.delete(f"{SERVICES}/kept").status_code == 200
 
 
 def test_a_start_repairs_what_earlier_servers_have_left(tmp_path: Path) -> None:
