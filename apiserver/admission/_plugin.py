@@ -18,6 +18,7 @@ from apimachinery.model import decode
 from apimachinery.resource import Resource
 from apiserver.admission._order import place_of
 from apiserver.auth.authorization.authorizer import Authorizer
+from apiserver.proxy.services import ServiceLocator
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import Entry
@@ -30,6 +31,7 @@ NO_CONFIGURATIONS: Mapping[str, Any] = {}
 CREATE = "CREATE"
 UPDATE = "UPDATE"
 DELETE = "DELETE"
+CONNECT = "CONNECT"
 
 
 @dataclass(slots=True)
@@ -70,11 +72,14 @@ class Lookup(Collector):
         storage: CachedStorage,
         resources: Mapping[tuple[str, str], Resource[Any]],
         authorizer: Authorizer,
+        locator: ServiceLocator,
         versions: Iterable[Resource[Any]] = (),
     ) -> None:
         """`resources` by (group, plural): their owner adds kinds that come at run time. `authorizer` is for plugins
-        that ask for a further right. `versions` are the built-in kinds in all their versions."""
+        that ask for a further right, `locator` for those that call a Service. `versions` are the built-in kinds in all
+        their versions."""
         self.storage = storage
+        self.locator = locator
         self.authorizer = authorizer
         self._resources = resources
         self._versions = list(versions)

@@ -16,6 +16,7 @@ from apimachinery.resource import Resource
 from apimachinery.selectors import parse_field_selector
 from apiserver.admission._plugin import Attributes, Lookup
 from apiserver.auth.authorization.authorizer import Decision
+from apiserver.codec.body import decode_object
 from apiserver.request.info import RequestInfo, access
 from apiserver.request.user import AUTHENTICATED, User
 from kubecel.libraries import authorizers
@@ -62,15 +63,12 @@ class Review:
     def old_document(self) -> dict[str, Any] | None:
         return self._document(self.attributes.old)
 
-    def _document(self, obj: Model | None) -> dict[str, Any] | None:
+    def _document(self, obj: Model | dict[str, Any] | None) -> dict[str, Any] | None:
         if obj is None:
             return None
-        resource, document = self.attributes.resource, to_dict(obj)
+        resource, document = self.attributes.resource, dict(obj) if isinstance(obj, dict) else to_dict(obj)
         if isinstance(obj, resource.model):
-            if self._version is not resource:
-                document = resource.view.from_view(document) if resource.view else document
-                document = self._version.view.to_view(document) if self._version.view else document
-            document |= {"apiVersion": self._version.api_version, "kind": self._version.kind}
+            document = converted(document, resource, self._version)
         document.get("metadata", {}).pop("managedFields", None)
         return document
 
@@ -105,14 +103,17 @@ class Review:
         }
         return request | {key: value for key, value in optional.items() if value}
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any] | None:
+        if self.attributes.operation not in _OPTIONS:
+            return None
         options: dict[str, Any] = {"kind": _OPTIONS[self.attributes.operation], "apiVersion": "meta.k8s.io/v1"}
         return options | {"dryRun": ["All"]} if self.attributes.dry_run else options
 
     def _kind(self, resource: Resource[Any]) -> dict[str, str]:
         """The kind of the object, which is another one for some subresources."""
         obj = self.attributes.obj
-        sent = getattr(obj, "apiVersion", None), getattr(obj, "kind", None)
+        members = obj if isinstance(obj, dict) else vars(obj) if obj is not None else {}
+        sent = members.get("apiVersion"), members.get("kind")
         if obj is None or isinstance(obj, self.attributes.resource.model) or not all(sent):
             return {"group": resource.group, "version": resource.version, "kind": resource.kind}
         group, _, version = str(sent[0]).rpartition("/")
@@ -176,6 +177,30 @@ class Review:
 
 def _place(resource: Resource[Any]) -> dict[str, str]:
     return {"group": resource.group, "version": resource.version, "resource": resource.plural}
+
+
+def converted(document: dict[str, Any], source: Resource[Any], target: Resource[Any]) -> dict[str, Any]:
+    """Returns an object of one version in another one of the same resource; it may change its argument."""
+    if target is not source:
+        document = source.view.from_view(document) if source.view else document
+        document = target.view.to_view(document) if target.view else document
+    return document | {"apiVersion": target.api_version, "kind": target.kind}
+
+
+def replace_object(attributes: Attributes, document: dict[str, Any]) -> None:
+    """Puts the document in the place of the request's object, with the defaults of what is new.
+
+    Raises: StatusError, for what can't be read as such an object.
+    """
+    obj, resource = attributes.obj, attributes.resource
+    if not isinstance(obj, resource.model):
+        new = type(obj).model_validate(document)
+    else:
+        new = decode_object(resource, orjson.dumps(document))
+    for name in type(new).model_fields:
+        setattr(obj, name, getattr(new, name))
+    if hasattr(new, "content"):
+        obj.content = new.content
 
 
 def _info(question: Question) -> RequestInfo:

@@ -5,12 +5,8 @@ Source: Kubernetes documentation, "Webhook conversion".
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import ssl
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import orjson
@@ -18,32 +14,26 @@ import orjson
 from apimachinery.custom import CustomObject
 from apimachinery.errors import UnclassifiedError
 from apiserver.apiextensions.objects import CustomSchema, encoded
-from apiserver.proxy.services import NoServer, ServiceLocator
+from apiserver.proxy.services import ServiceLocator
+from apiserver.proxy.webhooks import WebhookClient, WebhookFailed
 from apiserver.registry.validation import validate_labels_and_annotations
 from apiserver.storage.splice import split_owners
-from componentbase import tls
-from componentbase.net.http1_client import connect, request_head
+from kubeapi.apiextensions.customresourcedefinition import WebhookClientConfig, WebhookConversion
 
 Dict = dict[str, Any]
 
 CALL_SECONDS = 30.0
 MAX_OBJECTS = 500  # in one review; a list of more is converted in parts
-MAX_ANSWER_BYTES = 64 << 20
 GROUP = "apiextensions.k8s.io"
-HEADERS = ((b"content-type", b"application/json"), (b"accept", b"application/json"), (b"user-agent", b"kube-apiserver"))
-
-
-class WebhookFailed(Exception):
-    """The webhook gave no usable answer; the message says why."""
 
 
 class ConversionWebhook:
     """The webhook of a definition; `config` is its `spec.conversion.webhook`."""
 
     def __init__(self, config: Dict, locator: ServiceLocator) -> None:
-        self._client: Dict = config["clientConfig"]
-        self._versions: list[str] = config.get("conversionReviewVersions") or []
-        self._locator = locator
+        webhook = WebhookConversion.model_validate(config)
+        self._client = WebhookClient(webhook.clientConfig or WebhookClientConfig(), locator)
+        self._versions = webhook.conversionReviewVersions
 
     async def convert(self, values: Sequence[bytes], schema: CustomSchema) -> list[bytes]:
         """Returns encoded objects in the version of the schema, pruned. Raises: UnclassifiedError."""
@@ -81,7 +71,7 @@ class ConversionWebhook:
             "apiVersion": f"{GROUP}/{version}",
             "request": {"uid": uid, "desiredAPIVersion": api_version, "objects": objects},
         }
-        answer = await self._post(orjson.dumps(review))
+        answer = await self._client.post(orjson.dumps(review), CALL_SECONDS)
         kind = (answer.get("apiVersion"), answer.get("kind"))
         if kind != (review["apiVersion"], review["kind"]):
             expected = f"{review['apiVersion']}, Kind=ConversionReview"
@@ -98,52 +88,6 @@ class ConversionWebhook:
             raise WebhookFailed(str(result.get("message") or text))
         converted = response.get("convertedObjects")
         return converted if isinstance(converted, list) else []
-
-    async def _post(self, body: bytes) -> Dict:
-        """Raises: WebhookFailed, within CALL_SECONDS."""
-        url = ""
-        try:
-            host, port, server_name, path = self._target()
-            url = f"https://{server_name or host}:{port}{path}?timeout={CALL_SECONDS:g}s"
-            async with asyncio.timeout(CALL_SECONDS):
-                connection = await connect(host, port, tls=self._context(), server_name=server_name)
-                try:
-                    netloc = f"{server_name or host}:{port}".encode()
-                    headers = (*HEADERS, (b"host", netloc), (b"content-length", b"%d" % len(body)))
-                    target = f"{path}?timeout={CALL_SECONDS:g}s".encode()
-                    answer = await connection.start_stream(request_head("POST", target, headers) + body, None)
-                    content = await answer.read_start(MAX_ANSWER_BYTES + 1)
-                finally:
-                    connection.close()
-            if answer.status != 200:
-                raise WebhookFailed(f"the server answered {answer.status}: {content[:200].decode('utf-8', 'replace')}")
-            if len(content) > MAX_ANSWER_BYTES:
-                raise WebhookFailed(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
-            document = orjson.loads(content)
-        except TimeoutError:
-            raise WebhookFailed(f'Post "{url}": context deadline exceeded') from None
-        except NoServer as error:
-            raise WebhookFailed(str(error)) from None
-        except ValueError as error:
-            raise WebhookFailed(f"the answer is not JSON: {error}") from None
-        except (OSError, ssl.SSLError) as error:
-            raise WebhookFailed(f'Post "{url}": {error}') from None
-        if not isinstance(document, dict):
-            raise WebhookFailed("the answer is not an object")
-        return document
-
-    def _target(self) -> tuple[str, int, str, str]:
-        """Host, port, the name in the certificate, and path. Raises: NoServer, ValueError."""
-        service = self._client.get("service")
-        if service is None:
-            url = urlsplit(self._client["url"])
-            return url.hostname or "", url.port or 443, "", url.path or "/"
-        server = self._locator.locate(service["namespace"], service["name"], service.get("port") or 443)
-        return server.host, server.port, server.name, "/" + (service.get("path") or "").lstrip("/")
-
-    def _context(self) -> ssl.SSLContext:
-        authority = self._client.get("caBundle")
-        return tls.client_context(ca_data=base64.b64decode(authority).decode() if authority else "")
 
 
 def _gvk(obj: Dict) -> str:

@@ -126,7 +126,8 @@ class ApiServer:
         rbac = Rbac(self.storage)
         authorizer = configured_authorizer(options, Sources(self.storage, rbac, clock, options.authorization_webhook))
         preferred = {(kind.group, kind.plural): kind for kind in reversed(list(catalogue))}
-        lookup = Lookup(self.storage, preferred, authorizer, catalogue)
+        locator = ServiceLocator(self.storage)
+        lookup = Lookup(self.storage, preferred, authorizer, locator, catalogue)
         hooks: dict[tuple[str, str], Hooks] = {
             ("", "namespaces"): NamespaceHooks(),
             ("", "services"): ServiceHooks(addresses, ports),
@@ -163,7 +164,6 @@ class ApiServer:
             subresources,
             virtual_handlers(catalogue),
         )
-        locator = ServiceLocator(self.stores, self.storage)
         aggregator = Aggregator(
             locator,
             self.storage,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, object_not_found, quote
@@ -22,7 +22,7 @@ from apiserver.handlers.watch import watch
 from apiserver.registry.store import Store
 from apiserver.request.info import RequestInfo
 from apiserver.request.message import Answer, Request
-from apiserver.subresources._subresource import Subresources
+from apiserver.subresources._subresource import Subresource, Subresources
 
 HANDLERS: dict[str, Handler] = {
     "create": create,
@@ -85,7 +85,7 @@ class Routes:
             }
         for subresource in self._subresources.of(resource):
             self._routes[(*path, subresource.name)] = {
-                verb: _route(handler, store, services, subresource.long_running)
+                verb: _sub_route(handler, store, services, subresource)
                 for verb, handler in subresource.handlers.items()
             }
 
@@ -143,6 +143,25 @@ def _route(handler: Handler, store: Store[Any], services: Services, long_running
     if store.resource.deprecated:
         return Route(_warning_of_deprecation(bound, store.resource), long_running)
     return Route(bound, long_running, quick_answer_of(handler, store))
+
+
+def _sub_route(handler: Handler, store: Store[Any], services: Services, subresource: Subresource) -> Route:
+    route = _route(handler, store, services, subresource.long_running)
+    return replace(route, handler=_admitted(route.handler, store, subresource)) if subresource.connects else route
+
+
+def _admitted(
+    handler: Callable[[Request], Awaitable[Answer]], store: Store[Any], subresource: Subresource
+) -> Callable[[Request], Awaitable[Answer]]:
+    """Has admission look at what a connection is for, before it is made."""
+
+    async def handle(request: Request) -> Answer:
+        options = {"kind": subresource.kind, "apiVersion": "v1", **subresource.options(request.query)}
+        where = store.namespace_of(request.info), request.info.name
+        await store.admit_connection(*where, options, request.user, subresource=subresource.name)
+        return await handler(request)
+
+    return handle
 
 
 def _warning_of_deprecation(

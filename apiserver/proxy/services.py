@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apimachinery.model import decode
-from apiserver.registry.stores import Stores
+from apimachinery.resource import resource_of
 from apiserver.storage import CachedStorage
 from kubeapi.core.service.model import Service, ServicePort
 from kubeapi.discovery.endpointslice import EndpointSlice
@@ -39,9 +39,8 @@ class Server:
 
 
 class ServiceLocator:
-    def __init__(self, stores: Stores, storage: CachedStorage) -> None:
-        self._services = stores.find("services").resource
-        self._slices = stores.find("endpointslices", "discovery.k8s.io").resource
+    def __init__(self, storage: CachedStorage) -> None:
+        self._services, self._slices = resource_of(Service), resource_of(EndpointSlice)
         self._storage = storage
 
     def locate(self, namespace: str, name: str, port: int) -> Server:

@@ -30,7 +30,7 @@ from apimachinery.model import decode, encode
 from apimachinery.names import generate_name
 from apimachinery.resource import Resource
 from apimachinery.times import format_time
-from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Chain
+from apiserver.admission._plugin import CONNECT, CREATE, DELETE, UPDATE, Attributes, Chain
 from apiserver.managedfields import tracking
 from apiserver.registry.changes import Change
 from apiserver.registry.deletion import Deletion, check_preconditions, check_uid, plan_deletion, removed_by_update
@@ -166,6 +166,14 @@ class Store(Generic[T]):
         await self._admission.mutate(attributes)
         await self._admission.validate(attributes)
         return attributes.warnings
+
+    async def admit_connection(
+        self, namespace: str, name: str, options: dict[str, Any], user: User, *, subresource: str
+    ) -> None:
+        """Runs admission for a connection to an object, such as an exec. Raises: StatusError."""
+        attributes = Attributes(CONNECT, self.resource, subresource, namespace, name, options, None, user)
+        await self._admission.mutate(attributes)
+        await self._admission.validate(attributes)
 
     async def _insert(
         self, namespace: str, obj: T, owners: bytes, options: WriteOptions, *, generated: bool
@@ -406,12 +414,12 @@ class Store(Generic[T]):
         """Raises: StatusError (403, 404, 409)."""
         resource = self.resource
         attributes = Attributes(DELETE, resource, "", namespace, name, None, None, user, dry_run)
-        await self._admission.mutate(attributes)
 
         async def attempt(entry: Entry | None) -> WriteResult:
             if entry is None:
                 raise object_not_found(resource.plural, resource.group, name)
             attributes.old = decode(resource.model, split_owners(entry.value)[0])
+            await self._admission.mutate(attributes)
             await self._admission.validate(attributes)
             return await self._try_delete(entry, attributes.old, options, dry_run)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 from apimachinery.resource import Resource
 from apiserver.handlers.api import Handler
+from apiserver.request.query import Query, parse_bool, parse_int
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,12 @@ class Parameter:
     values: tuple[str, ...] = ()
 
 
+_READ: Mapping[str, Callable[[Query, str], Any]] = {
+    "array": lambda query, name: query[name],
+    "boolean": parse_bool,
+    "integer": parse_int,
+    "string": lambda query, name: query[name][0],
+}
 PROXY_PARAMETERS = (Parameter("path", "The path to request from the target of the proxy."),)
 
 
@@ -51,6 +58,19 @@ class Subresource:
     def belongs_to(self, resource: Resource[Any]) -> bool:
         of = (self.resource_group, self.resource, self.resource_version or resource.version)
         return of == (resource.group, resource.plural, resource.version)
+
+    @property
+    def connects(self) -> bool:
+        """Whether it is a connection to the object, and its kind the options of that."""
+        return self.kind.endswith("Options")
+
+    def options(self, query: Query) -> dict[str, Any]:
+        """Reads the parameters of its own from a query. Raises: BadRequest."""
+        return {
+            parameter.name: _READ[parameter.type](query, parameter.name)
+            for parameter in self.parameters
+            if parameter.name in query
+        }
 
     @property
     def verbs(self) -> list[str]:

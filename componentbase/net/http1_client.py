@@ -84,6 +84,8 @@ class ClientConnection(asyncio.Protocol):
         self.retired = False
         """True for one that must not be used for another request."""
         self.idle_since = 0.0
+        self.max_body_bytes = 0
+        """The bound on the body of a whole response; 0 is none."""
         self.stream: ResponseStream | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._done: asyncio.Future[int] | None = None
@@ -91,6 +93,7 @@ class ClientConnection(asyncio.Protocol):
         self._writable: asyncio.Event | None = None
         self._headers: list[Header] = []
         self._body: list[bytes] = []
+        self._body_bytes = 0
         self._head_bytes = 0
         self._headers_complete = False
         self._has_length = False
@@ -173,6 +176,9 @@ class ClientConnection(asyncio.Protocol):
             self.stream.feed(body)
         else:
             self._body.append(body)
+            self._body_bytes += len(body)
+            if self.max_body_bytes and self._body_bytes > self.max_body_bytes:
+                self._fail(MalformedResponse(f"the response has more than {self.max_body_bytes} bytes"))
 
     def on_message_complete(self) -> None:
         if not self._headers_complete or self._switched:
@@ -196,7 +202,7 @@ class ClientConnection(asyncio.Protocol):
         body = self._body
         response = HttpResponse(status, self._headers, body[0] if len(body) == 1 else b"".join(body))
         self._headers, self._body = [], []
-        self._head_bytes = 0
+        self._head_bytes = self._body_bytes = 0
         self._headers_complete = False
         self.used = True
         return response

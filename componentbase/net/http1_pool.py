@@ -42,13 +42,16 @@ class Http1Client:
         server_name: str = "",
         max_connections: int = 64,
         before_connect: Callable[[], None] = lambda: None,
+        max_answer_bytes: int = 0,
     ) -> None:
-        """`host` as in `connect`. `before_connect` may change `context`; it must not block."""
+        """`host` as in `connect`. `before_connect` may change `context`; it must not block. An answer whose body is
+        longer than `max_answer_bytes` fails; 0 is no bound."""
         self._host, self._port = host, port
         self._context = context
         self._server_name = server_name
         self._max = max_connections
         self._before_connect = before_connect
+        self._max_answer_bytes = max_answer_bytes
         self._open = 0
         self._idle: list[ClientConnection] = []
         self._waiters: deque[asyncio.Future[ClientConnection | None]] = deque()
@@ -191,5 +194,6 @@ class Http1Client:
             raise ConnectionRefusedError(f"the connection to {where} was refused") from None
         except OSError as error:  # resolving, routing, a failed handshake
             raise ConnectionError(f"no connection to {where}: {error}") from error
+        connection.max_body_bytes = self._max_answer_bytes
         self._connections.add(connection)
         return connection

@@ -134,6 +134,10 @@ class Scope:
         scope._types.update(types)
         return scope
 
+    def without(self, variable: str) -> Scope:
+        del self._types[variable]
+        return self
+
     def compile(
         self, source: str, *, expected: tuple[Type, ...] = (), variables: bool = True, authorizer: bool = True
     ) -> Program:
@@ -153,6 +157,11 @@ class Scope:
     def declare(self, name: str, of: Type) -> None:
         assert self._declared is not None
         self._declared[name] = Field(of, name)
+
+
+def condition_scope() -> Scope:
+    """The scope of the match conditions of webhooks."""
+    return Scope(has_params=False).without("namespaceObject")
 
 
 BOOLEAN = (BOOL,)

@@ -12,6 +12,7 @@ from apimachinery.model import Base64, Int32, ListMapKeys, MergeKey, Model, Requ
 from apimachinery.names import dns_subdomain_errors
 from apimachinery.resource import Strategy
 from apimachinery.validation import Errors, Path
+from kubeapi.admissionregistration._expressions import condition_scope
 from kubeapi.admissionregistration._rules import (
     EQUIVALENT,
     FAIL,
@@ -19,11 +20,11 @@ from kubeapi.admissionregistration._rules import (
     MATCH_POLICIES,
     MatchCondition,
     RuleWithOperations,
-    check_conditions,
     check_rule,
     check_selectors,
     default_rules,
 )
+from kubeapi.admissionregistration._variables import check_match_conditions
 
 DEFAULT_PORT = 443
 DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 10, 30
@@ -160,7 +161,7 @@ def _check_webhook(errors: Errors, path: Path, webhook: Webhook) -> None:
         errors.invalid((*path, "timeoutSeconds"), webhook.timeoutSeconds, text)
     check_client_config(errors, (*path, "clientConfig"), webhook.clientConfig)
     _check_versions(errors, (*path, "admissionReviewVersions"), webhook.admissionReviewVersions)
-    check_conditions(errors, (*path, "matchConditions"), webhook.matchConditions)
+    check_match_conditions(errors, (*path, "matchConditions"), webhook.matchConditions or (), condition_scope())
 
 
 def _check_versions(errors: Errors, path: Path, versions: list[str]) -> None:

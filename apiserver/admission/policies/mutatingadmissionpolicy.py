@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import orjson
-
 from apimachinery.errors import StatusError
 from apimachinery.patch.json import json_patch
 from apiserver.admission._matching import OPERATIONS
 from apiserver.admission._plugin import DELETE, Attributes, Lookup, Plugin
-from apiserver.admission._review import Review
+from apiserver.admission._review import Review, replace_object
 from apiserver.admission.policies._applied import NotApplicable, applied, plain
 from apiserver.admission.policies._evaluation import (
     Evaluation,
@@ -37,7 +35,6 @@ from apiserver.admission.policies._policies import (
     compiled_matcher,
     denied,
 )
-from apiserver.codec.body import decode_object
 from kubeapi.admissionregistration._expressions import described
 from kubeapi.admissionregistration._rules import GROUP
 from kubeapi.admissionregistration.mutatingadmissionpolicy import (
@@ -123,7 +120,7 @@ class MutatingPolicies:
             if bound.policy.again and before != known:
                 before = await self._changed(bound, review, before)
         if before != first:
-            self._replace(review.attributes, before)
+            replace_object(review.attributes, before)
 
     async def _changed(self, bound: Bound[MutatingPolicy], review: Review, document: dict[str, Any]) -> dict[str, Any]:
         """Returns the document as the policy leaves it. Raises: StatusError."""
@@ -146,22 +143,6 @@ class MutatingPolicies:
         finally:
             self.metrics.observe(policy.name, bound.binding, error, action, time.perf_counter() - started)
         return document
-
-    @staticmethod
-    def _replace(attributes: Attributes, document: dict[str, Any]) -> None:
-        """Puts the document in the place of the request's object, with the defaults of what is new.
-
-        Raises: StatusError, for what can't be read as such an object.
-        """
-        obj, resource = attributes.obj, attributes.resource
-        if not isinstance(obj, resource.model):
-            new = type(obj).model_validate(document)
-        else:
-            new = decode_object(resource, orjson.dumps(document))
-        for name in type(new).model_fields:
-            setattr(obj, name, getattr(new, name))
-        if hasattr(new, "content"):
-            obj.content = new.content
 
 
 def _evaluated(

@@ -42,7 +42,7 @@ async def test_steps_run_in_order_and_only_for_what_they_concern() -> None:
             step("NamespaceLifecycle"),
             Plugin("status", frozenset({"UPDATE"}), frozenset({"pods/status"}), validate=waiting),
         ],
-        Lookup(None, {}, AlwaysAllow()),  # type: ignore[arg-type]
+        Lookup(None, {}, AlwaysAllow(), None),  # type: ignore[arg-type]
     )
     await chain.mutate(attributes(PODS, None))
     assert steps == ["NamespaceLifecycle", "LimitRanger", "added", "ResourceQuota"]
@@ -73,7 +73,7 @@ async def test_what_a_client_set_stays() -> None:
     pod = decode_object(PODS, orjson.dumps({"metadata": {"name": "p"}, "spec": spec}))
     off = ["NamespaceLifecycle", "LimitRanger", "Priority", "ServiceAccount", "MutatingAdmissionPolicy"]
     plugins = enabled_plugins(off, [])
-    chain = Chain(plugins, Lookup(None, {}, AlwaysAllow()))  # type: ignore[arg-type]
+    chain = Chain(plugins, Lookup(None, {}, AlwaysAllow(), None))  # type: ignore[arg-type]
     await chain.mutate(attributes(PODS, pod))
     keys = [toleration.key for toleration in pod.spec.tolerations or ()]
     assert keys == ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]

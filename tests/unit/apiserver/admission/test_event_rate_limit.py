@@ -27,7 +27,7 @@ class Server:
     def __init__(self, *limits: Dict) -> None:
         self.clock = FakeClock()
         plugins = [configured(document(*limits), self.clock)]
-        self._chain = Chain(plugins, Lookup(None, {}, AlwaysAllow()))  # type: ignore[arg-type]
+        self._chain = Chain(plugins, Lookup(None, {}, AlwaysAllow(), None))  # type: ignore[arg-type]
 
     async def refusal(self, namespace: str = "a", user: str = "u", *, about: str = "p", dry_run: bool = False) -> str:
         """Returns why an Event is refused; "" for one that passes."""

@@ -95,7 +95,7 @@ def check(
     assert ADMISSION.concerns(resource, subresource, operation)
     kinds = {(item.group, item.plural): item for item in (NODES, PODS, CLAIMS, VOLUMES, DRIVERS)}
     try:
-        waiting = admit(attributes, Lookup(Cache(), kinds, authorizer or AlwaysDeny()))  # type: ignore[arg-type]
+        waiting = admit(attributes, Lookup(Cache(), kinds, authorizer or AlwaysDeny(), None))  # type: ignore[arg-type]
         if waiting is not None:
             asyncio.run(_ended(waiting))
     except Forbidden as error:

@@ -52,7 +52,7 @@ def owned(*owners: Dict) -> Any:
 async def refusal(old: Any, new: Any, *rights: str, subresource: str = "") -> str:
     """Returns why the change is refused; "" if it passes."""
     kinds = {(kind.group, kind.plural): kind for kind in (PODS, REPLICASETS, NODES)}
-    chain = Chain([ADMISSION], Lookup(None, kinds, Rights(*rights)))  # type: ignore[arg-type]
+    chain = Chain([ADMISSION], Lookup(None, kinds, Rights(*rights), None))  # type: ignore[arg-type]
     operation = CREATE if old is None else UPDATE
     try:
         await chain.validate(Attributes(operation, PODS, subresource, "default", "web", new, old, ANONYMOUS))

@@ -27,7 +27,7 @@ IMAGES: dict[str, Any] = {
 
 
 def chain(plugin: Plugin) -> Chain:
-    return Chain([plugin], Lookup(None, {}, AlwaysAllow()))  # type: ignore[arg-type]
+    return Chain([plugin], Lookup(None, {}, AlwaysAllow(), None))  # type: ignore[arg-type]
 
 
 def attributes(document: dict[str, Any], old: dict[str, Any] | None = None) -> Attributes:

@@ -63,7 +63,7 @@ def entry(limit: int, used: int, revision: int) -> Entry:
 
 
 def accounts(quotas: Quotas) -> QuotaAccounts:
-    return QuotaAccounts(Lookup(quotas, {("", "resourcequotas"): QUOTAS}, AlwaysAllow()))  # type: ignore[arg-type]
+    return QuotaAccounts(Lookup(quotas, {("", "resourcequotas"): QUOTAS}, AlwaysAllow(), None))  # type: ignore[arg-type]
 
 
 async def pay(account: QuotaAccounts, *, dry_run: bool = False) -> bool:

@@ -1,0 +1,1 @@
+"""Admission webhooks: servers of others that are asked about requests."""

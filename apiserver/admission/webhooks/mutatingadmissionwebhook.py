@@ -1,0 +1,84 @@
+"""MutatingAdmissionWebhook: servers of others may change an object or refuse it. They are asked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from copy import deepcopy
+from typing import Any
+
+import orjson
+
+from apimachinery.errors import InternalError, StatusError
+from apimachinery.patch.json import json_patch
+from apiserver.admission._matching import OPERATIONS
+from apiserver.admission._plugin import CONNECT, Attributes, Lookup, Plugin
+from apiserver.admission._review import Review, converted, replace_object
+from apiserver.admission.webhooks._call import WebhookMetrics, ask
+from apiserver.admission.webhooks._configured import Candidate, HookSet, conditions_met
+from kubeapi.admissionregistration._rules import GROUP
+from kubeapi.admissionregistration.mutatingwebhookconfiguration import IF_NEEDED
+
+Document = dict[str, Any]
+
+
+class MutatingWebhooks:
+    """The state of the plugin in one server."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._hooks = HookSet(lookup, lookup.resource("mutatingwebhookconfigurations", GROUP))
+        self.metrics = WebhookMetrics("admit")
+
+    def mutate(self, attributes: Attributes) -> Awaitable[None] | None:
+        """Raises: StatusError."""
+        hooks = self._hooks.about(attributes)
+        return self._ask_all(Review(attributes, self._lookup), hooks) if hooks else None
+
+    async def _ask_all(self, review: Review, candidates: Sequence[Candidate]) -> None:
+        """Asks each webhook, and those that want it once more where a later one has changed the object."""
+        first = document = review.document()
+        seen: list[Document | None] = []
+        for candidate in candidates:
+            document = await self._changed(candidate, review, document, 0)
+            seen.append(document)
+        for candidate, known in zip(candidates, seen, strict=True):
+            if candidate.hook.spec.reinvocationPolicy == IF_NEEDED and document != known:
+                document = await self._changed(candidate, review, document, 1)
+        if document is not None and document != first:
+            replace_object(review.attributes, document)
+
+    async def _changed(
+        self, candidate: Candidate, review: Review, document: Document | None, turn: int
+    ) -> Document | None:
+        """Returns the document as the webhook leaves it. Raises: StatusError."""
+        hook, version, resource = candidate.hook, candidate.version, review.attributes.resource
+        review = review.in_version(version)
+        shown = document
+        if document is not None and version is not resource:
+            shown = converted(deepcopy(document), resource, version)
+        if not await conditions_met(hook, review, shown):
+            return document
+        verdict = await ask(hook, review, shown, self.metrics)
+        where = f"round_{turn}_index_{hook.index}"
+        annotate = review.attributes.annotate
+        if verdict is None:
+            annotate(f"failed-open.mutation.webhook.admission.k8s.io/{where}", hook.name)
+            return document
+        changed = shown
+        if verdict.patch is not None and shown is not None:
+            try:
+                changed = json_patch(shown, verdict.patch)
+            except StatusError as error:
+                raise InternalError(f"Internal error occurred: {error.message}") from None
+        told = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed != shown}
+        annotate(f"mutation.webhook.admission.k8s.io/{where}", orjson.dumps(told).decode())
+        if changed == shown or changed is None:
+            return document
+        return changed if version is resource else converted(deepcopy(changed), version, resource)
+
+
+def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
+    return lookup.state(MutatingWebhooks).mutate(attributes)
+
+
+ADMISSION = Plugin("MutatingAdmissionWebhook", OPERATIONS | {CONNECT}, mutate=admit)

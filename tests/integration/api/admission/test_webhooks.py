@@ -1,0 +1,194 @@
+"""Admission webhooks: who is asked about what, and what becomes of each answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.kits.admission_server import ALLOW, AdmissionServer, admission_server, patch
+from tests.kits.control_plane.apiserver import ApiServer
+
+Dict = dict[str, Any]
+
+REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+MAPS = "/api/v1/namespaces/default/configmaps"
+MARK = patch({"op": "add", "path": "/data", "value": {"mark": "first"}})
+EVERYTHING = [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}]
+
+
+@pytest.fixture
+def hooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdmissionServer]:
+    with admission_server(tmp_path_factory.mktemp("hooks")) as server:
+        yield server
+
+
+@contextmanager
+def configured(api: ApiServer, kind: str, *webhooks: Dict, name: str = "test") -> Iterator[None]:
+    """`kind` is "validating" or "mutating"."""
+    url = f"{REGISTRATION}/{kind}webhookconfigurations"
+    answer = api.http.post(url, json={"metadata": {"name": name}, "webhooks": list(webhooks)})
+    assert answer.status_code == 201, answer.text
+    try:
+        yield
+    finally:
+        assert api.http.delete(f"{url}/{name}").status_code == 200
+
+
+def create(api: ApiServer, name: str, **more: Any) -> Any:
+    return api.http.post(MAPS, json={"metadata": {"name": name, **more}})
+
+
+def test_a_validating_webhook_refuses_with_its_own_words(api: ApiServer, hooks: AdmissionServer) -> None:
+    status = {"code": 418, "reason": "Teapot", "message": "no tea here"}
+    hooks.answers["/deny"] = lambda request: {"allowed": False, "status": status, "warnings": ["it is late"]}
+    with configured(api, "validating", hooks.webhook("/deny")):
+        refused = create(api, "tea", labels={"a": "b"})
+        told = api.kubectl("create", "configmap", "tea").stderr
+    assert refused.status_code == 418
+    assert refused.json()["message"] == 'admission webhook "deny.test.example" denied the request: no tea here'
+    assert refused.json()["reason"] == "Teapot"
+    assert 'admission webhook "deny.test.example" denied the request: no tea here' in told
+    (request, _) = hooks.asked
+    assert request["object"]["metadata"]["labels"] == {"a": "b"}
+    assert (request["operation"], request["name"], request["namespace"]) == ("CREATE", "tea", "default")
+    assert request["kind"] == {"group": "", "version": "v1", "kind": "ConfigMap"}
+    assert request["userInfo"]["groups"] == ["system:masters", "system:authenticated"]
+    assert (request["oldObject"], request["dryRun"]) == (None, False)
+    assert create(api, "tea").status_code == 201  # once the configuration is gone
+    api.http.delete(f"{MAPS}/tea")
+
+
+def test_mutating_webhooks_change_the_object_in_turn(api: ApiServer, hooks: AdmissionServer) -> None:
+    """The first sees what the second has done only if it wants to be asked again."""
+    hooks.answers["/first"] = lambda request: ALLOW if request["object"].get("data") else MARK
+    hooks.answers["/second"] = lambda request: patch({"op": "add", "path": "/data/second", "value": "yes"})
+    again = hooks.webhook("/first", reinvocationPolicy="IfNeeded")
+    with configured(api, "mutating", again, hooks.webhook("/second")):
+        made = create(api, "marked")
+    assert made.json()["data"] == {"mark": "first", "second": "yes"}
+    assert [request["path"] for request in hooks.asked] == ["/first", "/second", "/first"]
+    api.http.delete(f"{MAPS}/marked")
+
+
+def test_the_changed_object_is_validated_and_defaulted(api: ApiServer, hooks: AdmissionServer) -> None:
+    hooks.answers["/bad"] = lambda request: patch({"op": "add", "path": "/data", "value": {"no/key": "x"}})
+    with configured(api, "mutating", hooks.webhook("/bad")):
+        refused = create(api, "bad")
+    assert refused.status_code == 422
+    assert "data[no/key]" in refused.json()["message"]
+
+
+def test_deletions_and_updates_show_the_old_object(api: ApiServer, hooks: AdmissionServer) -> None:
+    rules = [{"operations": ["UPDATE", "DELETE"], "apiGroups": [""], "apiVersions": ["*"], "resources": ["configmaps"]}]
+    create(api, "old", labels={"state": "before"})
+    with configured(api, "validating", hooks.webhook("/see", rules=rules)):
+        api.http.patch(
+            f"{MAPS}/old",
+            content=json.dumps({"metadata": {"labels": {"state": "after"}}}),
+            headers={"content-type": "application/merge-patch+json"},
+        )
+        api.http.delete(f"{MAPS}/old")
+    update, deletion = hooks.asked
+    assert update["oldObject"]["metadata"]["labels"] == {"state": "before"}
+    assert update["object"]["metadata"]["labels"] == {"state": "after"}
+    assert (deletion["operation"], deletion["object"]) == ("DELETE", None)
+    assert deletion["oldObject"]["metadata"]["labels"] == {"state": "after"}
+
+
+def test_selectors_and_conditions_leave_requests_out(api: ApiServer, hooks: AdmissionServer) -> None:
+    here = {"matchLabels": {"kubernetes.io/metadata.name": "default"}}
+    elsewhere = {"matchLabels": {"kubernetes.io/metadata.name": "elsewhere"}}
+    wanted = {"matchLabels": {"wanted": "yes"}}
+    condition = [{"name": "named", "expression": "object.metadata.name.startsWith('x')"}]
+    webhooks = [
+        hooks.webhook("/here", namespaceSelector=here),
+        hooks.webhook("/elsewhere", namespaceSelector=elsewhere),
+        hooks.webhook("/wanted", objectSelector=wanted),
+        hooks.webhook("/conditional", matchConditions=condition),
+    ]
+    with configured(api, "validating", *webhooks):
+        assert create(api, "plain").status_code == 201
+        assert {request["path"] for request in hooks.asked} == {"/here"}
+        hooks.asked.clear()
+        assert create(api, "x-wanted", labels={"wanted": "yes"}).status_code == 201
+        assert {request["path"] for request in hooks.asked} == {"/here", "/wanted", "/conditional"}
+    for name in ("plain", "x-wanted"):
+        api.http.delete(f"{MAPS}/{name}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (500, "the server answered 500"),
+        (302, "the server answered 302"),
+        (None, "failed to call webhook: Post"),
+        (b"<html></html>", "the answer is not JSON"),
+        (b"[]", "the answer is not an object"),
+        (b"{}", "webhook response was absent"),
+        ({"uid": "other", "allowed": True}, 'expected response.uid="'),
+        ({"allowed": True, "patch": "eA=="}, "response.patch but not response.patchType"),
+        ({"allowed": True, "patch": "eA==", "patchType": "Merge"}, "invalid response.patchType of Merge"),
+        ({"allowed": True, "patch": "!", "patchType": "JSONPatch"}, "no JSON patch in base64"),
+    ],
+)
+def test_a_webhook_that_fails_refuses_or_is_ignored(
+    api: ApiServer, hooks: AdmissionServer, answer: Any, said: str
+) -> None:
+    hooks.answers["/broken"] = lambda request: answer
+    with configured(api, "mutating", hooks.webhook("/broken")):
+        refused = create(api, "never")
+    assert refused.status_code == 500
+    message = refused.json()["message"]
+    assert message.startswith('Internal error occurred: failed calling webhook "broken.test.example": ')
+    assert said in message
+    with configured(api, "mutating", hooks.webhook("/broken", failurePolicy="Ignore")):
+        assert create(api, "after-all").status_code == 201
+    api.http.delete(f"{MAPS}/after-all")
+
+
+def test_a_webhook_that_hangs_delays_only_what_it_matches(api: ApiServer, hooks: AdmissionServer) -> None:
+    hooks.answers["/slow"] = lambda request: time.sleep(2) or ALLOW
+    with configured(api, "validating", hooks.webhook("/slow", timeoutSeconds=1)):
+        begin = time.monotonic()
+        assert api.http.post("/api/v1/namespaces/default/secrets", json={"metadata": {"name": "quick"}}).is_success
+        assert time.monotonic() - begin < 1
+        refused = create(api, "late")
+    assert refused.status_code == 500
+    assert "context deadline exceeded" in refused.json()["message"]
+    api.http.delete("/api/v1/namespaces/default/secrets/quick")
+
+
+def test_no_webhook_keeps_its_own_configuration_from_being_deleted(api: ApiServer, hooks: AdmissionServer) -> None:
+    hooks.answers["/never"] = lambda request: {"allowed": False}
+    with configured(api, "validating", hooks.webhook("/never", rules=EVERYTHING)):
+        refused = create(api, "nothing")
+    assert refused.json()["message"] == 'admission webhook "never.test.example" denied the request without explanation'
+
+
+def test_a_service_that_is_not_there(api: ApiServer, hooks: AdmissionServer) -> None:
+    config = {"service": {"namespace": "default", "name": "gone", "path": "/x"}}
+    with configured(api, "validating", hooks.webhook("/x", clientConfig=config)):
+        message = create(api, "never").json()["message"]
+    assert message == (
+        'Internal error occurred: failed calling webhook "x.test.example": failed to call webhook: '
+        'Post "https://gone.default.svc:443/x?timeout=10s": service "gone" not found'
+    )
+
+
+def test_connections_are_admitted(api: ApiServer, hooks: AdmissionServer) -> None:
+    """Before anything of the pod is looked at."""
+    rules = [{"operations": ["CONNECT"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods/attach"]}]
+    hooks.answers["/attach"] = lambda request: {"allowed": False, "status": {"message": "not this pod"}}
+    with configured(api, "validating", hooks.webhook("/attach", rules=rules)):
+        refused = api.http.post("/api/v1/namespaces/default/pods/p/attach?container=c&stdout=true")
+    assert refused.json()["message"] == 'admission webhook "attach.test.example" denied the request: not this pod'
+    (request,) = hooks.asked
+    assert request["object"] == {
+        "kind": "PodAttachOptions", "apiVersion": "v1", "container": "c", "stdout": True,
+    }  # fmt: skip
+    assert (request["subResource"], request["operation"]) == ("attach", "CONNECT")
