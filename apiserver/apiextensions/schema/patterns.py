@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
 import re2
 
@@ -26,21 +26,39 @@ _AS_GO_SAYS = {
 }
 
 
-@lru_cache(maxsize=MAX_PATTERNS)
-def compile_pattern(pattern: str) -> Callable[[str], bool]:
-    """Returns a function that tells whether the pattern is found in a text.
+class Pattern:
+    """A regular expression in Go's syntax. Raises: ValueError with the text of Go's parser."""
 
-    Raises: ValueError with the text of Go's parser.
-    """
-    try:
-        compiled = re2.compile(pattern, _OPTIONS)
-    except re2.error as error:
-        text = error.args[0] if error.args else b""
-        what, _, where = (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).partition(": ")
-        what = _AS_GO_SAYS.get(what, what)
-        raise ValueError(f"error parsing regexp: {what}" + (f": `{where}`" if where else "")) from None
-    quick = re2.Set.SearchSet(_OPTIONS)  # a fifth of the time of `search`, which works out where the text matched
-    quick.Add(pattern)
-    quick.Compile()
-    # Out of memory, the set finds nothing: the slow way has the last word.
-    return lambda text: bool(quick.Match(text)) or compiled.search(text) is not None
+    def __init__(self, text: str) -> None:
+        self._text = text
+        try:
+            self._compiled = re2.compile(text, _OPTIONS)
+        except re2.error as error:
+            reason = error.args[0] if error.args else b""
+            reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+            what, _, where = reason.partition(": ")
+            what = _AS_GO_SAYS.get(what, what)
+            raise ValueError(f"error parsing regexp: {what}" + (f": `{where}`" if where else "")) from None
+
+    @property
+    def size(self) -> int:
+        """The steps of the compiled expression, to which its time and memory are in proportion."""
+        return int(self._compiled.programsize)
+
+    @cached_property
+    def _quick(self) -> Any:
+        """A set of this pattern alone: a fifth of the time of `search`, which works out where the text matched."""
+        patterns = re2.Set.SearchSet(_OPTIONS)
+        patterns.Add(self._text)
+        patterns.Compile()
+        return patterns
+
+    def is_in(self, text: str) -> bool:
+        # Out of memory, the set finds nothing: the slow way has the last word.
+        return bool(self._quick.Match(text)) or self._compiled.search(text) is not None
+
+
+@lru_cache(maxsize=MAX_PATTERNS)
+def compile_pattern(text: str) -> Pattern:
+    """Raises: ValueError with the text of Go's parser."""
+    return Pattern(text)

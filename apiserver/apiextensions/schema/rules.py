@@ -16,6 +16,7 @@ from apimachinery.validation import Path, render
 from apiserver.apiextensions.schema.branches import Branch, Raw
 from apiserver.apiextensions.schema.fieldpath import resolve
 from apiserver.apiextensions.schema.same import same
+from apiserver.apiextensions.schema.values import MAX_FAULTS
 from kubecel import (
     EXPRESSION_LIMIT,
     CostExceeded,
@@ -106,14 +107,14 @@ class Rules:
         self._prepared: dict[int, tuple[list[Rule], Callable[[Any], Any] | None]] = {}
 
     def check(self, obj: Any, old: Any = None) -> list[FieldError]:
-        """Lists the rules that do not hold, until the budget is spent.
+        """Lists the rules that do not hold, until the budget is spent or there are too many to report.
 
         Rules that compare with `oldSelf` hold for values that were there before, and others may stay broken by values
         that have not changed.
         """
         run = _Run(self._rules)
         was = _ABSENT if old is None else old
-        with suppress(_BudgetSpent):
+        with suppress(_Stop):
             run.walk(self._branch, obj, was, (obj, was), ())
         return run.errors
 
@@ -127,8 +128,8 @@ class Rules:
         return prepared
 
 
-class _BudgetSpent(Exception):
-    pass
+class _Stop(Exception):
+    """No further rules are run: the budget is spent, or there are more faults than are reported."""
 
 
 _Prepare = Callable[[Branch], tuple[list[Rule], Callable[[Any], Any] | None]]
@@ -185,6 +186,8 @@ class _Run:
             if not rule.is_transition and nearest[1] is not _ABSENT and same(*nearest):
                 continue
             self.errors.append(self._fault(rule, variables, branch.schema, value, at))
+            if len(self.errors) > MAX_FAULTS:
+                raise _Stop
 
     def _holds(self, rule: Rule, variables: Mapping[str, Any], path: str, kind: str) -> bool:
         """Tells whether a rule has no more to be said of; an evaluation that fails says so itself."""
@@ -207,7 +210,7 @@ class _Run:
                 why = "due to call cost exceeds limit for rule"
                 text = f"'operation cancelled: actual cost limit exceeded': {_NO_MORE} {why}: {rule.name}"
             self.errors.append(invalid(path, kind, text))
-            raise _BudgetSpent from None
+            raise _Stop from None
 
     def _measure(self, program: Program, variables: Mapping[str, Any], limit: int) -> Any:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from apimachinery.errors import FieldError, invalid, not_supported, quote, required
+from apimachinery.errors import MAX_REPORTED_ERRORS, FieldError, invalid, not_supported, quote, required
 from apiserver.apiextensions.schema.formats import check_of
 from apiserver.apiextensions.schema.node import Node
 from apiserver.apiextensions.schema.paths import At, dotted
@@ -23,6 +23,8 @@ _KINDS: dict[type, str] = {
 _CLASSES = {kind: cls for cls, kind in _KINDS.items()}
 _GO_FORMATS = {"integer": "int64", "number": "double"}
 _ABSENT = object()
+
+MAX_FAULTS = 2 * MAX_REPORTED_ERRORS  # of one list: more would be left out of the answer, and take time
 
 INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 """What `x-kubernetes-int-or-string` means, as definitions spell it out besides."""
@@ -134,6 +136,8 @@ def _list_checker(node: Node, items: Node) -> Check:
             return
         for index, item in enumerate(value):
             check_value(items, item, (at, index), report)
+            if len(report) > MAX_FAULTS:
+                return
         for check_one in own:
             check_one(value, at, report)
 
@@ -234,7 +238,7 @@ def _strings(raw: Mapping[str, Any]) -> tuple[Check, ...]:
     longest, shortest, pattern = raw.get("maxLength"), raw.get("minLength"), raw.get("pattern")
     if longest is None and shortest is None and not pattern:
         return ()
-    matches = compile_pattern(pattern) if pattern else None
+    compiled = compile_pattern(pattern) if pattern else None
 
     def check_string(value: str, at: At, report: Report) -> None:
         if longest is not None and len(value) > longest:
@@ -242,7 +246,7 @@ def _strings(raw: Mapping[str, Any]) -> tuple[Check, ...]:
             report.append(FieldError("FieldValueTooLong", report.field(at), text))
         elif shortest is not None and len(value) < shortest:
             report.invalid(at, value, f"should be at least {shortest} chars long")
-        elif matches is not None and not matches(value):
+        elif compiled is not None and not compiled.is_in(value):
             report.invalid(at, value, f"should match '{pattern}'")
 
     return (check_string,)
@@ -365,46 +369,68 @@ def _combinations(raw: Mapping[str, Any]) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _faults(node: Node, value: Any, at: At, report: Report) -> Report:
-    faults = Report(report.root)
-    check_value(node, value, at, faults)
-    return faults
+class _Unfit(Exception):
+    pass
+
+
+class _Probe(Report):
+    """Ends a check at its first fault, before a word about it is put together."""
+
+    def field(self, at: At) -> str:
+        raise _Unfit
+
+    def invalid(self, at: At, value: object, rule: str) -> None:
+        raise _Unfit
+
+    def wrong_type(self, at: At, value: object, expected: str, shown: str) -> None:
+        raise _Unfit
+
+    def too_many(self, at: At, count: int, limit: int) -> None:
+        raise _Unfit
+
+    def general(self, text: str) -> None:
+        raise _Unfit
+
+
+_PROBE = _Probe()
+
+
+def _fits(node: Node, value: Any) -> bool:
+    try:
+        check_value(node, value, None, _PROBE)
+    except _Unfit:
+        return False
+    return True
 
 
 def _any_of(nodes: list[Node]) -> Check:
     def check_any(value: Any, at: At, report: Report) -> None:
-        first: Report | None = None
-        for node in nodes:
-            faults = _faults(node, value, at, report)
-            if not faults:
-                return
-            first = first or faults
-        report.general(f'"{dotted(at)}" must validate at least one schema (anyOf)')
-        report.extend(first or ())
+        if not any(_fits(node, value) for node in nodes):
+            report.general(f'"{dotted(at)}" must validate at least one schema (anyOf)')
+            check_value(nodes[0], value, at, report)
 
     return check_any
 
 
 def _one_of(nodes: list[Node]) -> Check:
     def check_one(value: Any, at: At, report: Report) -> None:
-        results = [_faults(node, value, at, report) for node in nodes]
-        valid = sum(1 for faults in results if not faults)
+        valid = sum(_fits(node, value) for node in nodes)
         if valid != 1:
             how = f"Found {valid} valid alternatives" if valid else "Found none valid"
             report.general(f'"{dotted(at)}" must validate one and only one schema (oneOf). {how}')
             if not valid:
-                report.extend(results[0])
+                check_value(nodes[0], value, at, report)
 
     return check_one
 
 
 def _all_of(nodes: list[Node]) -> Check:
     def check_all(value: Any, at: At, report: Report) -> None:
-        results = [_faults(node, value, at, report) for node in nodes]
-        for faults in results:
-            report.extend(faults)
-        if any(results):
-            how = ". None validated" if all(results) else ""
+        unfit = [node for node in nodes if not _fits(node, value)]
+        for node in unfit:
+            check_value(node, value, at, report)
+        if unfit:
+            how = ". None validated" if len(unfit) == len(nodes) else ""
             report.general(f'"{dotted(at)}" must validate all the schemas (allOf){how}')
 
     return check_all
@@ -412,7 +438,7 @@ def _all_of(nodes: list[Node]) -> Check:
 
 def _not(node: Node) -> Check:
     def check_not(value: Any, at: At, report: Report) -> None:
-        if not _faults(node, value, at, report):
+        if _fits(node, value):
             report.general(f'"{dotted(at)}" must not validate the schema (not)')
 
     return check_not

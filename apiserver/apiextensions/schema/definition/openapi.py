@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,10 +12,12 @@ from apimachinery.validation import Errors, Path
 from apiserver.apiextensions.schema.definition.defaults import check_defaults
 from apiserver.apiextensions.schema.definition.rules import Expressions, check_texts
 from apiserver.apiextensions.schema.definition.structural import check_structural, subschemas, unsupported
+from apiserver.apiextensions.schema.patterns import compile_pattern
 
 Schema = Mapping[str, Any]
 
 MAX_DEPTH = 100  # schemas in one another; the deepest in use have about 30, and each level takes frames of the stack
+MAX_PATTERN_STEPS = 200_000  # of all compiled patterns of a schema: half a second of work, and some megabytes
 
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _IDENTITY = ("apiVersion", "kind", "metadata")
@@ -79,6 +82,9 @@ def check_schema(schema: Schema, at: Path, *, has_status: bool = False, old: Sch
             errors.invalid(at, dict(schema), rule)
     if schema.get("nullable"):
         errors.forbidden((*at, "nullable"), "nullable cannot be true at the root")
+    if _are_patterns_too_large(schema):
+        errors.forbidden(at, f"patterns take more than {MAX_PATTERN_STEPS} steps together")
+        return errors
     reason, expressions = unsupported(schema), None
     if reason is None:
         found = check_structural(schema, at) or check_defaults(schema, at)
@@ -91,6 +97,21 @@ def check_schema(schema: Schema, at: Path, *, has_status: bool = False, old: Sch
         expressions.check_total(at)
         errors += expressions.errors
     return errors
+
+
+def _are_patterns_too_large(schema: Schema) -> bool:
+    """Compiles patterns until they are: those that are none at all are another check's to tell."""
+    patterns, schemas, steps = set[str](), [schema], 0
+    while schemas:
+        one = schemas.pop()
+        schemas += subschemas(one)
+        if (pattern := one.get("pattern")) and pattern not in patterns:
+            patterns.add(pattern)
+            with suppress(ValueError):
+                steps += compile_pattern(pattern).size
+            if steps > MAX_PATTERN_STEPS:
+                return True
+    return False
 
 
 def _check(errors: Errors, schema: Schema, at: Path, place: _Place) -> None:

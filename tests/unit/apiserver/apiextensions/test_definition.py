@@ -164,6 +164,13 @@ def test_schemas_are_bounded_in_depth() -> None:
         decode_schema(deep, "schema")
 
 
+def test_patterns_are_bounded_together() -> None:
+    many = {f"p{index}": {"type": "string", "pattern": f"x{index}{{1,900}}"} for index in range(500)}
+    found = texts(crd({"type": "object", "properties": many}))
+    assert len(found) == 1
+    assert "patterns take more than" in found[0]
+
+
 def test_a_schema_is_kept_in_one_form() -> None:
     schema = {"type": "object", "nullable": False, "required": [], "default": None, "nope": 1, "minLength": 0,
               "properties": {"a": {"items": {"x": 1}, "title": ""}}, "x-kubernetes-validations": [{"rule": "", "y": 1}]}  # fmt: skip
