@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 COMMAND_TIMEOUT_SECONDS = 300.0
-"""The nft variant of iptables takes minutes to write the first rules of some thousand services."""
+"""For what is done at once for thousands of objects, on a machine that has much else to do."""
 
 
 class CommandError(Exception):

@@ -15,32 +15,23 @@ import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import IntEnum
-
-from componentbase import logs
 
 _NETLINK_NETFILTER, _SOL_NETLINK = 12, 270
 _ADD_MEMBERSHIP, _DROP_MEMBERSHIP = 1, 2
 _NFTABLES_GROUP = 7
 _NFTABLES_SUBSYSTEM = 10
 _REQUEST = 1
+_SO_RCVBUFFORCE = 33
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _FAMILY = struct.Struct("=BBH")
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
 _ANSWER_SECONDS = 1.0
 _BUFFER_BYTES = 4 * 1024 * 1024  # of events not yet read; when it is full, the rules are checked
 
-log = logs.logger(__name__)
+_MOST_CHANGES = 1000  # of a transaction of our own whose events are read
 
-
-class What(IntEnum):
-    """What a message is about: the values of `nf_tables_msg_types` that matter here."""
-
-    NEW_RULE = 6
-    NEW_GENERATION = 15
-    GET_GENERATION = 16
-
-
+NEW_GENERATION, GET_GENERATION = 15, 16
+"""Types of messages, as in `nf_tables_msg_types`: a transaction is complete; a question which was the last."""
 DELETIONS = frozenset((2, 5, 8, 11, 14))
 """Messages of a deleted table, chain, rule, set or element."""
 
@@ -94,6 +85,10 @@ class RuleMonitor:
         self.altered = False
         self.on_change: Callable[[], None] = lambda: None
         """Called when others have changed the rules."""
+        self._own = 0
+        """How many transactions of our own are still to be told of."""
+        self._concerned = False
+        """Whether the transaction that is being told of changes anything that matters."""
         self._events = self._socket()
         self._join(True)
         asyncio.get_running_loop().add_reader(self._events, self._drain)
@@ -108,19 +103,27 @@ class RuleMonitor:
         self.altered = False
 
     @asynccontextmanager
-    async def own(self, transactions: int) -> AsyncIterator[None]:
-        """Surrounds so many transactions of our own, whose events are not ours to read.
+    async def own(self, transactions: int, changes: int) -> AsyncIterator[None]:
+        """Surrounds so many transactions of our own, with about so many changes in all.
 
-        Another number of transactions means that somebody else made some meanwhile.
+        More transactions that concern us, or of large ones, whose events are not worth reading, more transactions at
+        all, mean that somebody else made some meanwhile.
         """
+        self._drain()
+        quiet = changes > _MOST_CHANGES
         before = self._generation()
-        self._join(False)
+        self._own = 0 if quiet else transactions
+        if quiet:
+            self._join(False)
         try:
             yield
         finally:
-            self._join(True)
-            if (self._generation() - before) & 0xFFFFFFFF != transactions:
-                self._alter()
+            if quiet:
+                self._join(True)
+                if (self._generation() - before) & 0xFFFFFFFF != transactions:
+                    self._alter()
+            self._drain()
+            self._own = 0
 
     def _alter(self) -> None:
         if not self.altered:
@@ -138,15 +141,27 @@ class RuleMonitor:
                     raise
                 self._alter()  # events were lost
                 continue
-            if not self.altered and any(map(self._concerns, parse_events(data))):
+            for event in parse_events(data):
+                self._take(event)
+
+    def _take(self, event: RuleEvent) -> None:
+        """Takes one event; that of a new generation ends a transaction."""
+        if event.kind != NEW_GENERATION:
+            self._concerned = self._concerned or self._concerns(event)
+            return
+        if self._concerned:
+            if self._own:
+                self._own -= 1
+            else:
                 self._alter()
+        self._concerned = False
 
     def _join(self, join: bool) -> None:
         self._events.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP if join else _DROP_MEMBERSHIP, _NFTABLES_GROUP)
 
     def _generation(self) -> int:
         """Returns the number of the last transaction."""
-        kind = _NFTABLES_SUBSYSTEM << 8 | What.GET_GENERATION
+        kind = _NFTABLES_SUBSYSTEM << 8 | GET_GENERATION
         with self._socket() as asking:
             asking.settimeout(_ANSWER_SECONDS)
             asking.send(_HEADER.pack(_HEADER.size + _FAMILY.size, kind, _REQUEST, 1, 0) + _FAMILY.pack(0, 0, 0))
@@ -157,6 +172,6 @@ class RuleMonitor:
     @staticmethod
     def _socket() -> socket.socket:
         made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _NETLINK_NETFILTER)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
         made.bind((0, 0))
         return made

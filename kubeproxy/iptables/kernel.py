@@ -52,7 +52,7 @@ class IptablesKernel(Kernel):
 
     async def _restore(self, writes: Writes) -> None:
         for text in filter(None, map(restore_text, in_batches(writes))):
-            async with self.monitor.own(sum(f"*{table}\n" in text for table in TABLES)):
+            async with self.monitor.own(sum(f"*{table}\n" in text for table in TABLES), text.count("\n")):
                 await restore(text, self._settings.family)
 
 

@@ -43,7 +43,7 @@ class NftablesKernel(Kernel):
             await self._run(deletion_text(gone, self._settings.family))
 
     async def _run(self, text: str) -> None:
-        async with self.monitor.own(1):
+        async with self.monitor.own(1, text.count("\n")):
             await run("nft", "-f", "-", stdin=text)
 
     async def _installed(self) -> list[Key]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -169,21 +170,28 @@ def test_changes_cost_only_themselves_and_foreign_changes_are_noticed(node: Prox
         assert await rules.sync({"default/web": (web,)}, None, periodic=False)
         assert not await rules.sync({"default/other": (other,)}, None, periodic=True)
         assert not await rules.sync({"default/other": ()}, None, periodic=False)
-        for command in (
+        foreign = (
             ["iptables", "-t", "nat", "-F", "KUBE-SERVICES"],
             ["iptables", "-t", "nat", "-D", "PREROUTING", "1"],
         ) if node.mode is Mode.IPTABLES else (
             ["nft", "flush", "chain", "ip", "kube-proxy", "services"],
             ["nft", "delete", "table", "ip", "kube-proxy"],
-        ):  # fmt: skip
+        )  # fmt: skip
+        for command in foreign:
             await run(*command)
             await eventually_async(lambda: monitor.altered)
             assert await rules.sync({}, None, periodic=False)
             assert not rules.needs_check(periodic=False)
-        await run("iptables", "-N", "FOREIGN")
-        await run("iptables", "-X", "FOREIGN")
+        async with monitor.own(1, 1):  # what others do to rules of theirs meanwhile does not count, but to ours it does
+            await run("iptables", "-N", "FOREIGN")
+            await run("iptables", "-X", "FOREIGN")
         await asyncio.sleep(0)
         assert not rules.needs_check(periodic=False)
+        async with monitor.own(1, 1):
+            for command in foreign:
+                await run(*command)
+        assert rules.needs_check(periodic=False)
+        await rules.sync({}, None, periodic=False)
         monitor.close()
 
     node.host.run(asyncio.run, play())
@@ -289,6 +297,27 @@ def test_least_connections_goes_where_the_fewest_are_open(node: ProxiedNode) -> 
         rules.kernel.monitor.close()
 
     node.host.run(asyncio.run, play())
+
+
+def test_an_open_connection_outlives_the_rules(node: ProxiedNode) -> None:
+    with node.pods[0].run(socket.create_server, ("", SERVE_PORT + 1)) as listener:
+        service = replace(node.service(1), cluster_endpoints=(Endpoint(node.pod_ip(1), SERVE_PORT + 1),))
+        node.apply(service)
+        client = node.outside.run(socket.create_connection, (CLUSTER_IP, 80), 3)
+        server, _ = listener.accept()
+        server.settimeout(3)
+        nft = ("nft", "flush", "chain", "ip", "kube-proxy")
+        flush = ("iptables", "-t", "nat", "-F") if node.mode is Mode.IPTABLES else (*nft, "services")
+        with client, server:
+            for change in (
+                lambda: node.apply(node.service(2)),
+                lambda: node.host.command(*flush),
+                # Without any chain for translation in the kernel, packets wait until there is one again.
+                lambda: (node.cleanup(), node.apply(service)),
+            ):
+                change()
+                client.sendall(b"?")
+                assert server.recv(1) == b"?"
 
 
 def test_a_udp_client_moves_on_when_its_endpoint_goes(node: ProxiedNode) -> None:
