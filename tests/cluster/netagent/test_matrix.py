@@ -102,7 +102,7 @@ CASES: dict[str, list[Dict]] = {
     "egress to a named port of a block": [policy("x", "p", egress=to(BLOCK, ports=[HTTP]))],
     "isolated namespaces": [policy(namespace, "p", ingress=of({"podSelector": {}})) for namespace in NAMESPACES],
 }
-QUICK = ("and", "or", "named ports of two protocols", "a block with holes")
+QUICK = ("or", "named ports of two protocols", "a block with holes")
 
 
 def expected(policies: list[Dict]) -> set[Probe]:

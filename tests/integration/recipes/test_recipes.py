@@ -21,6 +21,7 @@ FILES = {
     "controller_manager/controllers/workloads/widget.py": recipe("A new controller"),
     "scheduler/plugins/node_pool.py": recipe("A new scheduler plugin"),
     "apiserver/admission/widgetcolour.py": recipe("A new admission plugin"),
+    "netagent/rooms/uplink.py": recipe("A new task of the node agent"),
     "apiserver/subresources/area.py": recipe("A new subresource"),
     "kubectl/commands/other/sizes.py": recipe("A new verb"),
     "kubectl/describe/kinds/example/widget.py": recipe("A kind's description"),
@@ -123,6 +124,37 @@ def test_a_kind_brings_its_description(api: ApiServer, house: Path) -> None:
     text = kubectl(api, house, "describe", "widget", "large")
     assert "\nSize:         9\n" in text
     assert "\nEvents:       <none>\n" in text
+
+
+def test_a_new_room_of_the_agent_follows_its_node(house: Path, tmp_path: Path) -> None:
+    code = """
+import asyncio, pathlib, sys
+from types import SimpleNamespace
+from apimachinery.catalogue import collect
+from componentbase.health import HealthHandler
+from kubeapi.core.node import RESOURCE, Node
+from kubeclient.informer import Informer
+from netagent.room import Room
+import netagent.rooms.uplink as module
+
+async def main():
+    room = collect("netagent.rooms", "ROOM", Room)["uplink"]
+    module.FILE = pathlib.Path(sys.argv[1])
+    node = Informer(None, RESOURCE)
+    context = SimpleNamespace(node=node, health=HealthHandler())
+    task = asyncio.create_task(room.run(context))
+    await asyncio.sleep(0)
+    node.apply("ADDED", Node.model_validate({"metadata": {"name": "n", "labels": {"example.com/mtu": "9000"}}}))
+    while not module.FILE.exists():
+        await asyncio.sleep(0)
+    print(module.FILE.read_text(), context.health.respond("/readyz", b"", False)[0])
+    task.cancel()
+    await room.cleanup()
+    print(module.FILE.exists())
+
+asyncio.run(main())
+"""
+    assert run(house, code, str(tmp_path / "mtu")).split() == ["9000", "200", "False"]
 
 
 def test_new_plugins_volume_types_and_probe_kinds_are_collected(house: Path) -> None:
