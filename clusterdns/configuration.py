@@ -104,6 +104,7 @@ class Configuration:
     def _build(self, config: Config) -> Resolver:
         if any(block.kubernetes and block.kubernetes.pods is PodMode.VERIFIED for block in config.blocks):
             self._cluster.watch_pods()
+        self._node_servers = self._name_servers(RESOLV_CONF)
         return Resolver(config, self._cluster, self._addresses, self._name_servers)
 
     def _name_servers(self, path: str) -> list[str]:
@@ -116,16 +117,14 @@ class Configuration:
 
     async def _watch_file(self, watcher: FolderWatcher) -> None:
         """Notices when the node gets other resolvers, as a laptop does."""
-        folder = self._resolv_conf.resolve().parent
-        before = self._name_servers(RESOLV_CONF)
-        with watcher.watching(folder) as changed:
+        with watcher.watching(self._resolv_conf.resolve().parent) as changed:
+            changed.set()  # it may have changed before anybody watched
             while True:
                 await changed.wait()
                 await asyncio.sleep(SETTLE_SECONDS)
                 changed.clear()
                 servers = self._name_servers(RESOLV_CONF)
-                if servers and servers != before:
-                    before = servers
+                if servers and servers != self._node_servers:
                     self._changed.set()
 
 

@@ -16,7 +16,7 @@ from mini_cluster.cluster.state import ClusterState, EtcdPorts, NodeState, Ports
 from mini_cluster.hosts.network import PacketRule, host_rules, link_commands, machine_rules
 from mini_cluster.hosts.sweep import cluster_processes, host_processes, orphaned_shims, running_containers
 from mini_cluster.machine.processes import Process, ancestors, with_descendants
-from mini_cluster.machine.programs import explain_missing, missing_requirements, requirements
+from mini_cluster.machine.programs import explain_missing, missing_requirements, requirements, resolv_conf
 from mini_cluster.supervision.keeper import RestartBackoff, component_processes, is_current
 
 LAYOUT = Layout(Path("/srv/demo"), Path("/run/mini-kubernetes-abc"))
@@ -256,3 +256,19 @@ def test_a_host_sends_nothing_out_to_a_service_that_nobody_serves() -> None:
     nowhere = ("-d", "10.96.0.0/16", "-j", "REJECT", "--reject-with", "icmp-host-unreachable")
     own = ("!", "-o", "lo", *nowhere)
     assert rules == {("OUTPUT", False): own, ("FORWARD", False): nowhere}, "behind kube-proxy's rules"
+
+
+def test_hosts_are_told_of_resolvers_that_they_reach(tmp_path: Path) -> None:
+    file, behind = tmp_path / "resolv.conf", tmp_path / "systemd"
+    behind.write_text("nameserver 192.0.2.1\n")
+    for text, expected in (
+        ("nameserver 127.0.0.53\noptions edns0\n", behind),
+        ("nameserver 127.0.0.53\nnameserver 192.0.2.1\n", file),
+        ("nameserver 192.0.2.1\n", file),
+        ("search example.com\n", file),
+    ):
+        file.write_text(text)
+        assert resolv_conf(file, behind) == expected
+    assert resolv_conf(tmp_path / "none", behind) == tmp_path / "none"
+    file.write_text("nameserver 127.0.0.53\n")
+    assert resolv_conf(file, tmp_path / "none") == file
