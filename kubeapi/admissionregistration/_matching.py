@@ -20,7 +20,7 @@ from kubeapi.admissionregistration._rules import (
 
 
 class NamedRuleWithOperations(
-    RuleWithOperations, protobuf="resourceNames rule( operations rule( apiGroups apiVersions resources scope* ) )"
+    RuleWithOperations, protobuf="resourceNames (operations (apiGroups apiVersions resources scope*))"
 ):
     """Requests by their operation and resource, possibly about some objects only."""
 

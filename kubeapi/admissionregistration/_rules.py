@@ -21,7 +21,7 @@ OPERATIONS = (ALL, "CONNECT", "CREATE", "DELETE", "UPDATE")
 MAX_CONDITIONS = 64
 
 
-class RuleWithOperations(Model, protobuf="operations rule( apiGroups apiVersions resources scope* )"):
+class RuleWithOperations(Model, protobuf="operations (apiGroups apiVersions resources scope*)"):
     """Requests by their operation and resource. All lists must match."""
 
     operations: list[str] | None = None

@@ -71,7 +71,14 @@ async def test_what_a_client_set_stays() -> None:
         "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}],
     }  # fmt: skip
     pod = decode_object(PODS, orjson.dumps({"metadata": {"name": "p"}, "spec": spec}))
-    off = ["NamespaceLifecycle", "LimitRanger", "Priority", "ServiceAccount", "MutatingAdmissionPolicy"]
+    off = [
+        "NamespaceLifecycle",
+        "LimitRanger",
+        "Priority",
+        "ServiceAccount",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionWebhook",
+    ]
     plugins = enabled_plugins(off, [])
     chain = Chain(plugins, Lookup(None, {}, AlwaysAllow(), None))  # type: ignore[arg-type]
     await chain.mutate(attributes(PODS, pod))

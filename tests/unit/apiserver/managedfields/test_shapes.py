@@ -40,6 +40,13 @@ MERGED = {
     "ServiceAccount": {"secrets": "name"},
     "ServiceSpec": {"ports": "port protocol"},
     "UncountedTerminatedPods": {"failed": "", "succeeded": ""},
+    "MutatingAdmissionPolicySpec": {"matchConditions": "name"},
+    "MutatingWebhookConfiguration": {"webhooks": "name"},
+    "MutatingWebhook": {"matchConditions": "name"},
+    "ValidatingAdmissionPolicySpec": {"matchConditions": "name", "variables": "name"},
+    "ValidatingAdmissionPolicyBindingSpec": {"validationActions": ""},
+    "ValidatingWebhookConfiguration": {"webhooks": "name"},
+    "ValidatingWebhook": {"matchConditions": "name"},
 }
 
 
