@@ -66,8 +66,7 @@ class CustomSchema:
 
     def complete(self, obj: CustomObject) -> None:
         """Prunes the object, notes what that has dropped, and sets defaults."""
-        dropped = self.prune(obj)
-        self._compiled.default(obj.content)
+        dropped = self._compiled.complete(obj.content)
         if dropped:
             obj.dropped[:] = sorted([*obj.dropped, *dropped])
 

@@ -47,6 +47,12 @@ class Compiled:
         shaping.prune(obj, self._root, None, dropped)
         return sorted(dropped)
 
+    def complete(self, obj: dict[str, Any]) -> list[str]:
+        """Does in one walk what `prune` and `default` do."""
+        dropped: list[str] = []
+        shaping.prune(obj, self._root, None, dropped, fill=True)
+        return sorted(dropped)
+
     def default(self, obj: dict[str, Any]) -> None:
         """Sets defaults in place. A null where the schema allows none is dropped, or replaced by the default."""
         shaping.default(obj, self._root)

@@ -106,9 +106,12 @@ def test_accepted_objects_are_what_the_schema_says(schema: Json, value: Any, old
     root = crd(schema)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     compiled = compile_schema(root)
     obj, before = {"spec": copy.deepcopy(value)}, {"spec": copy.deepcopy(old)}
+    at_once = copy.deepcopy(obj)
     for one in (obj, before):
         compiled.prune(one)
         compiled.default(one)
+    compiled.complete(at_once)
+    assert at_once == obj
     assert compiled.prune(obj) == [], "pruning twice is pruning once"
     known = jsonschema_rs.Draft7Validator(as_json_schema(root))
     if not compiled.validate(obj):
