@@ -135,6 +135,16 @@ def test_names_of_services_endpoints_and_pods(pods: Pods) -> None:
     pods.eventually({"all": there, "on-worker-1.all": ""})
 
 
+def test_addresses_of_pods_that_are_not_ready(pods: Pods) -> None:
+    never = {"exec": {"command": ["/bin/busybox", "false"]}, "periodSeconds": 1}
+    pod = sleeper("unready", NODES[0])
+    pod["spec"]["containers"][0]["readinessProbe"] = never
+    selecting = {"clusterIP": "None", "selector": {"app": "unready"}}
+    pods.kubectl.apply(pod, service("early", **selecting, publishNotReadyAddresses=True), service("late", **selecting))
+    address = eventually(lambda: pods.kubectl.get("pod", "unready")["status"].get("podIP"), "it has an address")
+    pods.eventually({"early": str(address), "late": ""})
+
+
 def test_an_external_name_that_becomes_an_address(pods: Pods) -> None:
     pods.kubectl.apply(service("moving", type="ExternalName", externalName="kubernetes.default.svc.cluster.local"))
     pods.eventually({"moving": "10.96.0.1"})
@@ -159,12 +169,20 @@ def test_each_policy_has_its_resolv_conf(pods: Pods) -> None:
     pods.eventually({"kubernetes.default": "10.96.0.1"}, "host")
 
 
-def test_the_corefile_is_followed_and_a_wrong_one_is_told(pods: Pods, corefile: CommandLine) -> None:
+def test_the_corefile_is_followed_and_a_wrong_one_is_told(
+    cluster: ClusterHandle, pods: Pods, corefile: CommandLine
+) -> None:
     text = corefile.get("configmap", "coredns")["data"]["Corefile"]
     hosts = "hosts {\n 10.1.2.3 printer.example\n fallthrough\n}"
     rewrite = "rewrite name api.example kubernetes.default.svc.cluster.local"
-    set_corefile(corefile, text.replace("loop\n", f"{hosts}\n{rewrite}\nloop\n"))
-    pods.eventually({"printer.example": "10.1.2.3", "api.example": "10.96.0.1"})
+    changed = text.replace("loop\n", f"{hosts}\n{rewrite}\nlog\nloop\n").replace("pods insecure", "pods verified")
+    set_corefile(corefile, changed)
+    pod, nobody = (
+        f"{ip.replace('.', '-')}.{NAMESPACE}.pod.cluster.local" for ip in (pods.address(NODES[0]), "10.1.2.3")
+    )
+    expected = {"printer.example": "10.1.2.3", "api.example": "10.96.0.1", pod: pods.address(NODES[0]), nobody: ""}
+    pods.eventually(expected)
+    assert "query name=api.example. type=A" in (cluster.logs / "kube-dns-worker-2.log").read_text()
     set_corefile(corefile, text.replace("loop\n", "dnssec\n"))
 
     def told() -> set[str]:
