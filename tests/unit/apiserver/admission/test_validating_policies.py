@@ -51,7 +51,7 @@ class Server:
     def __init__(self, authorizer: Authorizer | None = None) -> None:
         self._cache = Cache()
         self._cache.put("namespaces", "Namespace", "n")
-        lookup = Lookup(self._cache, KINDS, authorizer or AlwaysAllow())  # type: ignore[arg-type]
+        lookup = Lookup(self._cache, KINDS, authorizer or AlwaysAllow(), None)  # type: ignore[arg-type]
         self._policies = ValidatingPolicies(lookup)
 
     def policy(self, name: str, *expressions: str, actions: tuple[str, ...] = ("Deny",), **spec: Any) -> Server:
