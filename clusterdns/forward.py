@@ -107,7 +107,8 @@ class Forwarder:
                     reply = await self._ask_one(upstream, query)
             except (OSError, TimeoutError, BadMessage, asyncio.IncompleteReadError) as error:
                 upstream.fails, upstream.failed_at = upstream.fails + 1, monotonic()
-                log.warning("upstream failed", to=upstream.text, name=query.text, error=str(error) or "no answer")
+                if upstream.fails == 1:  # the others say no more, and clients can ask for many
+                    log.warning("upstream failed", to=upstream.text, name=query.text, error=str(error) or "no answer")
                 continue
             upstream.fails = 0
             rcode = RCODES.get(reply.rcode, str(reply.rcode))

@@ -102,7 +102,7 @@ class Resolver:
         site = self._site(query.name)
         if site is NOWHERE:
             return Answered(Reply(REFUSED))
-        if query.type == TYPE_HINFO and query.name == site.probe:
+        if site.probe and query.type == TYPE_HINFO and query.name == site.probe:
             site.looping = True
             log.error("an upstream sends questions back, so nothing is forwarded any more", zone=site.label)
             return Answered(Reply(SERVFAIL, plugin="loop"), site, seconds=0.0)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from dnslib import DNSRecord
+from dnslib import QTYPE, DNSRecord
 
 from clusterdns import forward
 from clusterdns.corefile.directives import parse_corefile
@@ -200,6 +200,7 @@ class TestUpstreams:
                 return answering(data)
 
             circle.reply = ask_back  # type: ignore[method-assign]
+            await ask(dns, ".", QTYPE.HINFO)
             assert not dns.loops
             await dns.look_for_loops()
             assert dns.loops
