@@ -34,6 +34,7 @@ BUDGET_SECONDS = {
     "golden": 120,
     "integration/api": 240,
     "integration/controllers": 75,
+    "integration/ingress": 20,
     "integration/kubectl": 80,
     "integration/kubelet": 30,
     "integration/mini_cluster": 120,
