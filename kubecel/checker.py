@@ -165,7 +165,7 @@ class Checker:
                 if found.name != "optional_type" and found != DYN:
                     self._faults.add(node.offset, f"expected type 'optional_type({found})' but found '{found}'")
                 found = found.parameters[0] if found.name == "optional_type" else DYN
-            if joined is None or joined == DYN:
+            if joined is None or found == DYN:
                 joined = found
             elif unify(joined, found, {}):
                 continue

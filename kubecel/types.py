@@ -83,10 +83,10 @@ def unify(want: Type, got: Type, bound: dict[str, Type]) -> bool:
     """Tells whether a value of type `got` may stand where `want` is asked for, and binds the parameters of `want`."""
     if isinstance(want, Parameter):
         before = bound.get(want.name)
-        if before is None or before == DYN:
+        if before is None or got == DYN:  # what is unknown in one place is unknown in all
             bound[want.name] = got
             return True
-        if got == DYN:
+        if before == DYN:
             return True
         if unify(before, got, {}):
             if "dyn" in str(before) or before == NULL:

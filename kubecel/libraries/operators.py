@@ -8,7 +8,6 @@ from typing import Any
 
 from kubecel.functions import ONE, SUM, Cost, Library, per_character, per_item
 from kubecel.values import (
-    Duration,
     EvaluationError,
     MapList,
     SetList,
@@ -147,8 +146,3 @@ LIBRARY.add("_+_(duration, duration): duration", lambda one, other: checked_dura
 LIBRARY.add("_-_(timestamp, timestamp): duration", lambda one, other: checked_duration(one.nanos - other.nanos))
 LIBRARY.add("_-_(timestamp, duration): timestamp", lambda one, other: checked_timestamp(one.nanos - other.nanos))
 LIBRARY.add("_-_(duration, duration): duration", lambda one, other: checked_duration(one.nanos - other.nanos))
-
-
-@LIBRARY("-_(duration): duration")
-def negate_duration(one: Duration) -> Duration:
-    return checked_duration(-one.nanos)

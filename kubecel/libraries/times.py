@@ -27,7 +27,7 @@ _PARTS: dict[str, Callable[[datetime, Timestamp], int]] = {
 
 
 def _zone(name: str) -> tzinfo:
-    offset = offset_zone(name)
+    offset = offset_zone(name) if name else UTC
     if offset is not None:
         return offset
     try:

@@ -19,7 +19,7 @@ ATOMS = """o n o.a o.text o.b o.z o.none 0 1 -1 9223372036854775807 1u 184467440
 '1' '10.0.0.1' '10.0.0.0/8' '1Gi' '1.2.3' 'https://a:1/b?c=d' '2023-01-01T00:00:00Z' '1h' 'Europe/Vienna' '[a-z]+' '('
 '%s %d %f %e %x %b' b'' b'\\xff' true false null [] {} [1,2] ['a','b'] {'a':1} {1:2} timestamp(0) duration('1s') int
 optional.none() optional.of(1) quantity('1') ip('::1') cidr('::/0') semver('1.0.0') url('/a') dyn('x') dyn([1])
-format.uuid() type(1)""".split()
+format.uuid() type(1)""".split()  # noqa: SIM905
 INFIX = ["+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "in"]
 MACROS = ["all", "exists", "exists_one", "map", "filter"]
 NAMES = sorted(name for name in functions() if name[0].isalpha())
@@ -37,7 +37,8 @@ def expression(chance: random.Random, depth: int) -> str:
         case 0 | 1:
             return f"({part()} {chance.choice(INFIX)} {part()})"
         case 2:
-            return f"{part()}.{chance.choice(NAMES).rpartition('.')[2]}({', '.join(part() for _ in range(chance.randrange(3)))})"
+            method = chance.choice(NAMES).rpartition(".")[2]
+            return f"{part()}.{method}({', '.join(part() for _ in range(chance.randrange(3)))})"
         case 3:
             return f"{chance.choice(NAMES)}({', '.join(part() for _ in range(chance.randrange(1, 3)))})"
         case 4:
@@ -51,11 +52,11 @@ def expression(chance: random.Random, depth: int) -> str:
     return f"{chance.choice(['!', '-'])}({part()})"
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_random_expressions_are_refused_or_evaluated(seed: int) -> None:
     chance = random.Random(seed)
     outcomes = {"value": 0, "error": 0, "refused": 0}
-    for _ in range(400):
+    for _ in range(250):
         text = expression(chance, chance.randrange(1, 5))
         started = time.monotonic()
         try:
@@ -75,7 +76,7 @@ def test_random_expressions_are_refused_or_evaluated(seed: int) -> None:
 def test_random_text_is_refused_or_compiled(seed: int) -> None:
     chance = random.Random(seed)
     pieces = [*ATOMS, *INFIX, *NAMES, *"()[]{}.,:?!\"'`\\ \n\t#;$", ".?", "[?", "has(", "all(x,", "r'", 'b"', "é", "//"]
-    for _ in range(1500):
+    for _ in range(500):
         text = "".join(chance.choice(pieces) for _ in range(chance.randrange(12)))
         try:
             compile_expression(text, VARIABLES)

@@ -49,6 +49,8 @@ timestamp('2023-01-02T00:00:00Z') - timestamp('2023-01-01T00:00:00Z') == duratio
 string(duration('1h30m0.5s')) == '5400.5s' && duration('90s').getMinutes() == 1 && duration('-1.5s').getSeconds() == -1
 'hello'.contains('ell') && 'hello'.startsWith('he') && 'hello'.endsWith('lo') && 'hello'.matches('^h.*o$')
 n in [1, 2, 3] ? true : 1 / 0 == 1
+(n > 9 ? 1 : dyn('a')).startsWith('a') && [1, dyn('a')].exists(x, x == 'a') && (n > 9 ? [] : [1])[0] == 1
+timestamp(0).getHours('') == 0
 object.l.sum() == 6 && object.l.map(x, x + 1).max() == 4 && size(object.text) == 5 && object.text.size() == 5
 """.strip().splitlines()
 
