@@ -8,8 +8,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from prometheus_client import Counter
-
 from componentbase import daemon, logs
 from componentbase.clock import Clock
 from componentbase.hostnetwork import end_outside_host_network, network_namespace
@@ -151,12 +149,12 @@ class _Proxy:
         def on_service(old: Service | None, new: Service | None) -> None:
             if item := new or old:
                 self._map.mark(item.key)
-                _count(metrics.SERVICE_CHANGES)
+                metrics.count_change(metrics.SERVICE_CHANGES, metrics.SERVICE_CHANGES_PENDING)
                 proxier.changed()
 
         def on_slice(old: EndpointSlice | None, new: EndpointSlice | None) -> None:
             self._map.mark_slice(old, new)
-            _count(metrics.ENDPOINT_CHANGES)
+            metrics.count_change(metrics.ENDPOINT_CHANGES, metrics.ENDPOINT_CHANGES_PENDING)
             proxier.changed()
 
         def on_node(old: Node | None, new: Node | None) -> None:
@@ -221,11 +219,6 @@ class _Proxy:
         if service is not None:
             message = f"node {self._options.node_name} failed to start healthcheck {service.key!r} on port {port.port}"
             self._recorder.event(service, "Warning", "FailedToStartServiceHealthcheck", f"{message}: {why}")
-
-
-def _count(counter: Counter) -> None:
-    for family in _families():
-        counter.labels(metrics.label(family)).inc()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from componentbase.process import CommandError
 from kubeproxy.ledger import BASE, Delta, Fragment, Ledger
+from kubeproxy.metrics import LocalEndpointCounts
 from kubeproxy.monitor import RuleMonitor
 from kubeproxy.settings import Family, Mode
 from kubeproxy.topology import ServicePort
@@ -44,6 +45,7 @@ class FamilyRules:
     def __init__(self, family: Family, kernel: Kernel) -> None:
         self.family, self.kernel = family, kernel
         self._ledger = Ledger()
+        self._counts = LocalEndpointCounts(family)
         self._written = False
         """Whether the kernel has what the ledger says, as far as we know."""
 
@@ -57,10 +59,11 @@ class FamilyRules:
 
         Raises: CommandError. Then the changes are known all the same, and the next sync writes everything.
         """
-        fragments = {
-            key: self.kernel.fragment([port for port in ports if port.family == self.family])
-            for key, ports in changes.items()
-        }
+        fragments = {}
+        for key, ports in changes.items():
+            own = [port for port in ports if port.family == self.family]
+            fragments[key] = self.kernel.fragment(own)
+            self._counts.update(key, own)
         fragments[BASE] = self.kernel.base(node_ports_on)
         check, written = self.needs_check(periodic=periodic), self._written
         self._written = False

@@ -152,6 +152,8 @@ class Proxier:
             return False
         seconds, now = self._clock.monotonic() - started, self._clock.now()
         metrics.SYNC.labels(label).observe(seconds)
+        for pending in (metrics.ENDPOINT_CHANGES_PENDING, metrics.SERVICE_CHANGES_PENDING):
+            pending.labels(label).set(0)
         (metrics.FULL_SYNC if checked else metrics.PARTIAL_SYNC).labels(label).observe(seconds)
         metrics.LAST_SYNC.labels(label).set(now)
         for began in triggers:

@@ -10,11 +10,12 @@ import pytest
 
 from apimachinery.model import from_dict
 from kubeapi.core.node import Node
+from kubeproxy import metrics
 from kubeproxy.node import ThisNode
 from kubeproxy.serving.health import HealthzHandler, MetricsHandler
 from kubeproxy.serving.health_ports import HealthPort, wanted_ports
 from kubeproxy.settings import Mode
-from kubeproxy.topology import Place, ServicePort
+from kubeproxy.topology import Endpoint, Place, ServicePort
 
 PORT = ServicePort("ns", "web", "", "tcp", "10.96.0.10", 80, health_check_node_port=31000, ready_here=2)
 
@@ -95,3 +96,18 @@ def test_a_service_has_one_health_check_port_whatever_its_families_and_ports() -
         "ns/none": (replace(PORT, health_check_node_port=0),),
     }
     assert wanted_ports(changes) == {"ns/web": HealthPort("ns", "web", 31000, 2), "ns/gone": None, "ns/none": None}
+
+
+def test_services_without_local_endpoints_are_counted_while_they_are() -> None:
+    def counted(policy: str) -> float:
+        return metrics.NO_LOCAL_ENDPOINTS.labels("IPv4", policy)._value.get()
+
+    counts = metrics.LocalEndpointCounts(4)
+    before = counted("internal"), counted("external")
+    elsewhere = replace(PORT, node_port=30080, external_local=True, internal_local=True, has_endpoints=True)
+    counts.update("ns/web", [elsewhere, replace(elsewhere, port=81)])
+    assert (counted("internal"), counted("external")) == (before[0] + 2, before[1] + 2)
+    counts.update("ns/web", [replace(elsewhere, local_endpoints=(Endpoint("10.244.1.5", 80, True),))])
+    assert (counted("internal"), counted("external")) == before
+    counts.update("ns/web", [replace(elsewhere, has_endpoints=False)])
+    assert (counted("internal"), counted("external")) == before
