@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
+from apimachinery.catalogue import CatalogueError
 from apimachinery.custom import CustomObject
 from apimachinery.resource import Resource
 from apiserver.apiextensions.kinds import CustomKind, read_kind
@@ -29,7 +30,9 @@ log = logs.logger(__name__)
 class Publisher(Protocol):
     """What a kind has to be made known to."""
 
-    def publish(self, kind: CustomKind) -> None: ...
+    def publish(self, kind: CustomKind) -> None:
+        """Raises: CatalogueError when the path is another kind's; then nothing has been done."""
+        ...
 
     def withdraw(self, kind: CustomKind) -> None: ...
 
@@ -83,7 +86,12 @@ class CustomKinds:
         """Serves what is defined now. Raises: StorageError."""
         state, names = self._storage.changed(RESOURCE), self._changed_names()
         for name in names:
-            await self._update(name)
+            try:
+                await self._update(name)
+            except StorageError:
+                raise
+            except Exception as error:  # one definition must not end the server
+                log.error("custom kind not served", name=name, error=str(error))
         async with self._moved:
             self._state = state
             self._moved.notify_all()
@@ -117,8 +125,12 @@ class CustomKinds:
             self._withdraw(current)
             self._storage.remove(current.stored)
             await self._storage.add(wanted.stored)
+        try:
+            self._publisher.publish(wanted)
+        except CatalogueError:
+            self._storage.remove(wanted.stored)
+            raise
         self._kinds[name] = wanted
-        self._publisher.publish(wanted)
         self._tell()
         log.info("custom kind served", name=name, versions=",".join(item.version for item in wanted.served))
 

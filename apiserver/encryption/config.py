@@ -92,13 +92,13 @@ class Encryption:
 
     def transformers(self, resources: Iterable[GroupResource]) -> dict[GroupResource, ValueTransformer]:
         """Returns those of the given resources that are listed; the narrowest entry counts."""
-        listed: dict[GroupResource, ValueTransformer] = {}
-        for group, plural in resources:
-            for candidate in ((group, plural), (group, ANY), (ANY, ANY)):
-                if candidate in self._transformers:
-                    listed[(group, plural)] = self._transformers[candidate]
-                    break
-        return listed
+        found = {resource: self.transformer(resource) for resource in resources}
+        return {resource: transformer for resource, transformer in found.items() if transformer is not None}
+
+    def transformer(self, resource: GroupResource) -> ValueTransformer | None:
+        """Returns that of one resource, None if it isn't listed."""
+        candidates = (resource, (resource[0], ANY), (ANY, ANY))
+        return next((self._transformers[item] for item in candidates if item in self._transformers), None)
 
 
 def load_encryption(file: str) -> Encryption:

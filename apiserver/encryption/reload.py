@@ -25,7 +25,7 @@ class EncryptionReloader:
         resources: Collection[GroupResource],
         interval_seconds: float = RELOAD_SECONDS,
     ) -> None:
-        """`resources` are those that may be encrypted. Raises: ConfigFileError."""
+        """`resources` are those that may be encrypted, besides custom resources. Raises: ConfigFileError."""
         self._file = file
         self._storage = storage
         self._resources = resources
@@ -50,7 +50,8 @@ class EncryptionReloader:
 
     def _load(self) -> None:
         """Raises: ConfigFileError."""
-        self._storage.use_transformers(load_encryption(self._file).transformers(self._resources))
+        encryption = load_encryption(self._file)
+        self._storage.use_transformers(encryption.transformers(self._resources), encryption.transformer)
 
     async def _read_again(self) -> None:
         before = self._storage.unreadable

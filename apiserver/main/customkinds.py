@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apimachinery.catalogue import Catalogue
+from apimachinery.catalogue import Catalogue, CatalogueError
 from apimachinery.custom import CustomObject
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Chain
@@ -50,6 +50,9 @@ class KindPublisher:
         self._made: dict[str, list[Store[CustomObject]]] = {}
 
     def publish(self, kind: CustomKind) -> None:
+        for resource in kind.served:
+            if other := self._catalogue.find(resource.group, resource.version, resource.plural):
+                raise CatalogueError(f"{kind.name} would stand where {other} is served")
         webhook = ConversionWebhook(kind.conversion["webhook"], self._locator) if uses_webhook(kind) else None
         made = self._made[kind.name] = [self._store(kind, resource, webhook) for resource in kind.served]
         for store in made:

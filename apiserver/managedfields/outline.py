@@ -7,7 +7,7 @@ sets may differ.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from apimachinery import fieldtypes
@@ -24,8 +24,10 @@ from apiserver.managedfields.shapes import (
     Shape,
     child_shape,
     fields_of,
+    struct_fields,
 )
 
+KEPT_STRUCTS = 4096  # of schemas, whose kinds come and go
 VARIABLE_KEYS = frozenset({"ip", "uid"})
 
 _END, _ADDED, _REMOVED, _CHANGED = 0, 1, 2, 3
@@ -46,12 +48,12 @@ class Outline:
         """Outlines a value with all that is in it."""
         tokens = self.tokens
         if shape.kind == STRUCT and shape.model is None:
-            for name, member in _members(value).items():
-                inner = child_shape(shape, name)
-                tokens.append(name if member else (name,))
-                if member and inner.kind != LEAF:
-                    self.add(member, inner)
+            members = _members(value)
+            tokens += [name if member else (name,) for name, member in members.items()]
             tokens.append(_END)
+            for name, inner in _schema_parts(shape) if shape.item is None else _any_parts(shape, members):
+                if member := members.get(name):
+                    self.add(member, inner)
         elif shape.kind == STRUCT:
             members = _checked(value, Model).__dict__
             tokens += [name if member else (name,) for name, member in members.items() if member is not None]
@@ -186,6 +188,17 @@ def _checked(value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
         raise NoOutline
     return value
+
+
+@lru_cache(maxsize=KEPT_STRUCTS)
+def _schema_parts(shape: Shape) -> list[tuple[str, Shape]]:
+    """Name and shape of each member of a struct without a model that is not owned as one value."""
+    return [(name, inner) for name, inner in struct_fields(shape).items() if inner.kind != LEAF]
+
+
+def _any_parts(shape: Shape, members: dict[str, Any]) -> list[tuple[str, Shape]]:
+    """The same of those members that an object has, where a struct takes any."""
+    return [(name, inner) for name in members if (inner := child_shape(shape, name)).kind != LEAF]
 
 
 @cache

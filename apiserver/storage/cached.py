@@ -40,6 +40,13 @@ from apiserver.storage.transform import ValueTransformer
 from etcdclient.client import EtcdConfig
 from etcdclient.messages import TxnResult
 
+TransformerOf = Callable[[tuple[str, str]], ValueTransformer | None]
+"""(group, plural) -> how values of the resource are stored; None for as they are."""
+
+
+def _none(resource: tuple[str, str]) -> None:
+    return None
+
 
 class CachedStorage:
     """The Storage of all resources, one per API server. Register every resource, `run` it in a task, then use it."""
@@ -49,6 +56,7 @@ class CachedStorage:
         self._cacher = Cacher(self._etcd, limits)
         self._leases = LeasePool(self._etcd.grant_lease, time.monotonic)
         self._compactor = Compactor(self._etcd)
+        self._transformer_of: TransformerOf = _none
         self._compaction_seconds = limits.compaction_seconds
         self._listing = ListReader(self._etcd, self._cacher, self._compactor, limits.etcd_page_keys)
 
@@ -58,7 +66,7 @@ class CachedStorage:
 
     async def add(self, resource: Resource[Any]) -> None:
         """Registers a resource while the storage runs. Raises: StorageUnavailable, RevisionTooLarge."""
-        await self._cacher.add(resource)
+        await self._cacher.add(resource, self._transformer_of((resource.group, resource.plural)))
 
     def replace(self, resource: Resource[Any]) -> None:
         """Takes another definition of a resource, and ends its watches."""
@@ -68,10 +76,15 @@ class CachedStorage:
         """Forgets a resource, whose objects stay in etcd, and ends its watches."""
         self._cacher.remove(resource)
 
-    def use_transformers(self, transformers: Mapping[tuple[str, str], ValueTransformer]) -> None:
-        """Stores resources, by (group, plural), through these from now on; all others as they are."""
+    def use_transformers(
+        self, transformers: Mapping[tuple[str, str], ValueTransformer], of_custom: TransformerOf = _none
+    ) -> None:
+        """Stores resources, by (group, plural), through these from now on; all others as they are. `of_custom` gives
+        those of custom resources, also of those to come."""
+        self._transformer_of = of_custom
         for table in self._cacher.tables:
-            table.transformer = transformers.get((table.resource.group, table.resource.plural))
+            find = transformers.get if table.resource.schema is None else of_custom
+            table.transformer = find((table.resource.group, table.resource.plural))
 
     @property
     def unreadable(self) -> int:

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from apimachinery.conditions import is_true
+from apimachinery.model import from_dict
+from kubeapi.apiextensions.customresourcedefinition import CustomResourceDefinition
+from tests.kits.control_plane.apiserver import ApiClient
+from tests.kits.eventually import eventually
+
 Dict = dict[str, Any]
 
 GROUP = "tests.example"
@@ -46,3 +52,22 @@ def custom(kind: str, name: str, spec: Dict | None = None, version: str = "v1", 
 
 def collection(plural: str, version: str = "v1") -> str:
     return f"/apis/{GROUP}/{version}/namespaces/default/{plural}"
+
+
+def create(api: ApiClient, path: str, body: Dict) -> Dict:
+    answer = api.http.post(path, json=body)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def establish(api: ApiClient, body: Dict) -> str:
+    """Creates a definition and waits until its status says that it is served; returns the definition's path."""
+    create(api, DEFINITIONS, body)
+    path = f"{DEFINITIONS}/{body['metadata']['name']}"
+
+    def established() -> bool:
+        stored = from_dict(CustomResourceDefinition, api.http.get(path).json())
+        return is_true(stored.status.conditions, "Established")
+
+    eventually(established)
+    return path

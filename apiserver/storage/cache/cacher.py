@@ -28,6 +28,7 @@ from apiserver.storage.interface import (
     UnreadableObject,
 )
 from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
+from apiserver.storage.transform import ValueTransformer
 from componentbase import logs
 from etcdclient.client import EtcdClient
 from etcdclient.messages import KeyChange, KeyValue
@@ -78,12 +79,13 @@ class Cacher:
         )
         return table
 
-    async def add(self, resource: Resource[Any]) -> None:
+    async def add(self, resource: Resource[Any], transformer: ValueTransformer | None = None) -> None:
         """Gives the resource a table while the cache runs, and returns once it is complete.
 
         Raises: StorageUnavailable, RevisionTooLarge; then there is no table.
         """
         table = self.register(resource)
+        table.transformer = transformer
         missed = self._missed[table.storage_prefix] = []
         try:
             revision, entries, unreadable = await self._read_table(table)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from apimachinery.errors import UnsupportedMediaType
 from apimachinery.yaml import YamlError, read_document
 from kubectl.api.client import Dict
 from kubectl.changes.writing import PATCH_TYPES, Report, add_write_flags, apply_patch, write_params
@@ -57,7 +58,11 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 def _patch(context: CommandContext, args: argparse.Namespace, target: Target, obj: Dict, patch: Any) -> Dict:
     if args.dry_run == "client":
         return apply_patch(obj, patch, args.type)
-    return context.api.patch(target.subresource(args.subresource), patch, PATCH_TYPES[args.type], write_params(args))
+    kind = PATCH_TYPES[args.type]
+    try:
+        return context.api.patch(target.subresource(args.subresource), patch, kind, write_params(args))
+    except UnsupportedMediaType as error:  # a custom resource has no strategic merge
+        raise UsageError(f"{kind} is not supported by {obj['apiVersion']}, Kind={obj['kind']}: {error}") from None
 
 
 def read_patch(args: argparse.Namespace) -> Any:

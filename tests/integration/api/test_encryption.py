@@ -12,6 +12,7 @@ import pytest
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.control_plane.storage import direct
+from tests.kits.definitions import GROUP, collection, create, custom, definition, establish
 from tests.kits.eventually import eventually
 
 SECRETS = "/api/v1/namespaces/default/secrets"
@@ -73,6 +74,11 @@ async def test_wildcards_encrypt_all_that_has_an_api(etcd: EtcdServer, tmp_path:
             kvs = (await client.range(b"/registry/", b"/registry0")).kvs
         plain = {kv.key.decode().split("/")[2] for kv in kvs if not kv.value.startswith(b"k8s:enc:")}
         assert plain <= {"masterleases", "ranges"}
+        establish(api, definition("widgets"))
+        create(api, collection("widgets"), custom("Widget", "a"))
+        assert (await stored(etcd, f"/registry/{GROUP}/widgets/default/a")).startswith(b"k8s:enc:")
+    with ApiServer(tmp_path / "again", etcd.url, flag) as api:
+        assert api.http.get(f"{collection('widgets')}/a").json()["spec"] == {"name": "a", "size": 3}
 
 
 async def test_keys_rotate_by_rewriting_and_a_missing_one_loses_nothing(etcd: EtcdServer, tmp_path: Path) -> None:

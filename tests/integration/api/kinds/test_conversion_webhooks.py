@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from apiserver.apiextensions import webhook
-from tests.integration.api.kinds.test_custom_resources import create, establish
 from tests.kits.control_plane.apiserver import ApiServer
-from tests.kits.definitions import GROUP, collection, custom, definition, version
+from tests.kits.definitions import GROUP, collection, create, custom, definition, establish, version
 from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.identity.certificates import write_certificates
 

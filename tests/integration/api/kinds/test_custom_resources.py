@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from apimachinery.conditions import is_true
-from apimachinery.model import from_dict
-from kubeapi.apiextensions.customresourcedefinition import CustomResourceDefinition
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
-from tests.kits.definitions import DEFINITIONS, GROUP, SPEC, collection, custom, definition, version
+from tests.kits.definitions import DEFINITIONS, GROUP, SPEC, collection, create, custom, definition, establish, version
 from tests.kits.eventually import eventually
 
 Dict = dict[str, Any]
@@ -33,25 +30,6 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ApiServe
 @pytest.fixture
 def api(servers: tuple[ApiServer, ApiServer]) -> ApiServer:
     return servers[0]
-
-
-def create(api: ApiServer, path: str, body: Dict) -> Dict:
-    answer = api.http.post(path, json=body)
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
-
-
-def establish(api: ApiServer, body: Dict) -> str:
-    """Creates a definition and waits until its status says that it is served; returns the definition's path."""
-    create(api, DEFINITIONS, body)
-    path = f"{DEFINITIONS}/{body['metadata']['name']}"
-
-    def established() -> bool:
-        stored = from_dict(CustomResourceDefinition, api.http.get(path).json())
-        return is_true(stored.status.conditions, "Established")
-
-    eventually(established)
-    return path
 
 
 def conditions(api: ApiServer, path: str) -> dict[str, tuple[str, str]]:
@@ -132,7 +110,9 @@ def test_generation_counts_changes_of_all_but_status_and_metadata(api: ApiServer
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    assert patch(path, {"metadata": {"labels": {"a": "b"}}})["metadata"]["generation"] == 1
+    labelled = patch(path, {"metadata": {"labels": {"a": "b"}}})
+    assert labelled["metadata"]["generation"] == 1
+    assert patch(path, {"spec": {"size": 3}}) == labelled  # nothing is written
     changed = patch(f"{path}/status", {"status": {"x": 1}, "spec": {"size": 9}, "metadata": {"labels": {"c": "d"}}})
     assert (changed["metadata"]["generation"], changed["status"], changed["spec"]["size"]) == (1, {"x": 1}, 3)
     assert changed["metadata"]["labels"] == {"a": "b"}
