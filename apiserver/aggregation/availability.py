@@ -7,9 +7,8 @@ Source: what the original writes into the condition.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -18,6 +17,7 @@ from apimachinery.conditions import get_condition, set_condition
 from apimachinery.errors import NotFound, StatusError
 from apimachinery.times import format_time
 from apiserver.aggregation.proxy import Aggregator, Remote
+from apiserver.discovery.foreign import Foreign, ForeignVersions
 from apiserver.proxy.kubelet import unreachable_reason
 from apiserver.proxy.services import NoServer
 from apiserver.registry.changes import Edit
@@ -53,16 +53,28 @@ class _Watched:
     remote: Remote
     due: float = 0.0
     retry_seconds: float = FIRST_RETRY_SECONDS
-    resources: Json = field(default_factory=dict)
+    resources: list[Json] | None = None
+    openapi_digest: str = ""
+
+    def foreign(self) -> Foreign:
+        spec = self.remote.service.spec
+        return Foreign(spec.groupPriorityMinimum, spec.versionPriority, self.resources, self.openapi_digest)
 
 
 class AvailabilityChecker:
     """`user` is the identity of the server's own writes."""
 
     def __init__(
-        self, aggregator: Aggregator, stores: Stores, storage: CachedStorage, clock: Clock, user: User
+        self,
+        aggregator: Aggregator,
+        foreign: ForeignVersions,
+        stores: Stores,
+        storage: CachedStorage,
+        clock: Clock,
+        user: User,
     ) -> None:
         self._aggregator = aggregator
+        self._foreign = foreign
         self._store: Store[APIService] = stores.find(RESOURCE.plural, GROUP)
         self._storage = storage
         self._clock = clock
@@ -76,10 +88,6 @@ class AvailabilityChecker:
         ):
             storage.on_change(kind, self._changed.set)
 
-    def resources(self) -> Mapping[tuple[str, str], Json]:
-        """Returns the APIResourceList of each version that can be reached."""
-        return {key: item.resources for key, item in self._watched.items() if item.resources}
-
     async def run(self) -> None:
         """Checks until cancelled: on changes, and from time to time what is served elsewhere."""
         await self._storage.wait_loaded()
@@ -88,6 +96,7 @@ class AvailabilityChecker:
             now = self._clock.monotonic()
             due = [item for item in self._watched.values() if item.due <= now]
             await asyncio.gather(*map(self._check, due))
+            self._foreign.replace({key: item.foreign() for key, item in self._watched.items()})
             next_due = min((item.due for item in self._watched.values()), default=None)
             timeout = None if next_due is None else max(next_due - self._clock.monotonic(), 0)
             with suppress(TimeoutError):
@@ -114,12 +123,13 @@ class AvailabilityChecker:
     async def _check(self, watched: _Watched) -> None:
         service = watched.remote.service
         try:
-            watched.resources = await self._ask(watched.remote)
+            watched.resources = _resources(await self._get(watched.remote, watched.remote.path))
+            watched.openapi_digest = await self._openapi_digest(watched.remote)
             condition = APIServiceCondition(type=AVAILABLE, status="True", reason="Passed", message="all checks passed")
             watched.retry_seconds = FIRST_RETRY_SECONDS
             watched.due = self._clock.monotonic() + AGAIN_SECONDS
         except NoServer as error:
-            watched.resources = {}
+            watched.resources, watched.openapi_digest = None, ""
             condition = APIServiceCondition(type=AVAILABLE, status="False", reason=error.reason, message=str(error))
             watched.due = self._clock.monotonic() + watched.retry_seconds
             watched.retry_seconds = min(watched.retry_seconds * 2, AGAIN_SECONDS)
@@ -128,37 +138,36 @@ class AvailabilityChecker:
         except (StatusError, StorageError) as error:
             log.warning("availability not written", name=service.name, error=str(error))
 
-    async def _ask(self, remote: Remote) -> Json:
-        """Returns the APIResourceList of a version. Raises: NoServer."""
-        url = f"https://{remote.service.name}{remote.path}"
+    async def _openapi_digest(self, remote: Remote) -> str:
+        """Returns the hash in the URL of a version's OpenAPI document; "" where the server has none."""
         try:
-            backend = remote.backend(self._aggregator.locator, remote.path, AGGREGATOR)
-            url = f"https://{backend.netloc}{remote.path}"
+            index = orjson.loads(await self._get(remote, "/openapi/v3"))
+            url = index["paths"][remote.path.lstrip("/")]["serverRelativeURL"]
+        except (NoServer, ValueError, LookupError, TypeError):
+            return ""  # it may serve all the same
+        return str(url).rpartition("hash=")[2]
+
+    async def _get(self, remote: Remote, path: str) -> bytes:
+        """Returns what the server behind a version answers. Raises: NoServer."""
+        url = f"https://{remote.service.name}{path}"
+        try:
+            backend = remote.backend(self._aggregator.locator, path, AGGREGATOR)
+            url = f"https://{backend.netloc}{path}"
+            head = [(b"host", backend.netloc.encode()), (b"accept", b"application/json"), (b"connection", b"close")]
             async with asyncio.timeout(CHECK_SECONDS):
                 connection = await connect(backend.host, backend.port, tls=backend.tls, server_name=backend.server_name)
+                connection.max_body_bytes = MAX_ANSWER_BYTES
                 try:
-                    headers = [
-                        (b"host", backend.netloc.encode()),
-                        (b"accept", b"application/json"),
-                        (b"connection", b"close"),
-                        *backend.identity,
-                    ]
-                    answer = await connection.request(request_head("GET", remote.path.encode(), headers))
+                    answer = await connection.request(request_head("GET", path.encode(), [*head, *backend.identity]))
                 finally:
                     connection.close()
         except TimeoutError:
-            raise NoServer(
-                "FailedDiscoveryCheck", f"failing or missing response from {url}: no answer in time"
-            ) from None
+            raise _failed(url, "no answer in time") from None
         except (OSError, ValueError) as error:
-            text = f"failing or missing response from {url}: {unreachable_reason(error)}"
-            raise NoServer("FailedDiscoveryCheck", text) from None
+            raise _failed(url, unreachable_reason(error)) from None
         if not 200 <= answer.status < 300:
-            raise NoServer(
-                "FailedDiscoveryCheck",
-                f"failing or missing response from {url}: bad status from {url}: {answer.status}",
-            )
-        return _resource_list(answer.body, remote.service)
+            raise _failed(url, f"bad status from {url}: {answer.status}")
+        return answer.body
 
     async def _write(self, service: APIService, condition: APIServiceCondition) -> None:
         current = get_condition(service.status.conditions, AVAILABLE)
@@ -178,13 +187,17 @@ class AvailabilityChecker:
             await self._store.update("", service.name, Edit(replace), self._user, OWN_WRITE, subresource="status")
 
 
-def _resource_list(body: bytes, service: APIService) -> Json:
-    """Returns what a server says of its resources; {} where that is of no use: it may still serve requests."""
+def _failed(url: str, why: str) -> NoServer:
+    return NoServer("FailedDiscoveryCheck", f"failing or missing response from {url}: {why}")
+
+
+def _resources(body: bytes) -> list[Json]:
+    """Reads an APIResourceList; [] where that is of no use: the server may serve requests all the same."""
     try:
         document = orjson.loads(body)
     except ValueError:
-        return {}
+        return []
     if not isinstance(document, dict) or document.get("kind") != "APIResourceList":
-        return {}
-    resources = [item for item in document.get("resources") or () if isinstance(item, dict) and item.get("name")]
-    return {**document, "groupVersion": f"{service.spec.group}/{service.spec.version}", "resources": resources}
+        return []
+    items = document.get("resources") or ()
+    return [item for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)]

@@ -142,8 +142,8 @@ class Aggregator:
 
 
 def _group_version(info: RequestInfo) -> tuple[str, str]:
-    """Reads it from the path of a resource, or of what tells the resources of a version: /apis/GROUP/VERSION."""
+    """Reads it from the path of a resource, or of what describes a version: /apis/GROUP/VERSION and its OpenAPI."""
     if info.is_resource:
         return info.group, info.version
-    parts = info.path.split("/")
+    parts = info.path.removeprefix("/openapi/v3").split("/")
     return (parts[2], parts[3]) if len(parts) >= 4 and parts[1] == "apis" else ("", "")

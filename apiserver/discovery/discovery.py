@@ -14,6 +14,7 @@ import orjson
 
 from apimachinery.catalogue import Catalogue
 from apimachinery.resource import Resource
+from apiserver.discovery.foreign import ForeignVersions
 from apiserver.subresources._subresource import Subresource, Subresources
 
 Json = dict[str, Any]
@@ -50,13 +51,16 @@ AGGREGATED_VERSIONS = ("v2", "v2beta1")
 class Discovery:
     """Documents made when the first client asks, and again after kinds have come or gone."""
 
-    def __init__(self, catalogue: Catalogue, subresources: Subresources, server_address: str) -> None:
+    def __init__(
+        self, catalogue: Catalogue, subresources: Subresources, server_address: str, foreign: ForeignVersions
+    ) -> None:
         self._catalogue = catalogue
+        self._foreign = foreign
         self._subresources = subresources
         self._server_address = server_address
         self.settle: Callable[[], Awaitable[None]] = _nothing_to_wait_for
         """Returns once all kinds are served that are defined at the moment of the call."""
-        self._edition = 0
+        self._edition = -1, -1
         self._by_version: dict[tuple[str, str], list[Resource[Any]]] = {}
         self._groups: dict[str, list[str]] = {}
         self._aggregated: dict[tuple[str, str], bytes] = {}
@@ -64,15 +68,17 @@ class Discovery:
 
     def _refresh(self) -> None:
         catalogue = self._catalogue
-        if self._edition == catalogue.edition:
+        edition = catalogue.edition, self._foreign.edition
+        if self._edition == edition:
             return
-        self._edition = catalogue.edition
+        self._edition = edition
         self._by_version = {}
         for resource in sorted(catalogue, key=lambda resource: resource.plural):
             self._by_version.setdefault((resource.group, resource.version), []).append(resource)
         groups = catalogue.groups()
         first = [group for group in FIRST_GROUPS if group in groups]
-        self._groups = {group: groups[group] for group in first + sorted(set(groups) - set(first))}
+        own = {group: groups[group] for group in first + sorted(set(groups) - set(first))}
+        self._groups = self._foreign.merge(own)
         self._aggregated.clear()
         self._etags.clear()
 
@@ -181,6 +187,8 @@ class Discovery:
         }
 
     def _aggregated_version(self, group: str, version: str) -> Json:
+        if (foreign := self._foreign.all.get((group, version))) is not None:
+            return foreign.aggregated(version)
         resources = [self._aggregated_resource(resource) for resource in self._by_version[(group, version)]]
         return {"version": version, "resources": resources, "freshness": "Current"}
 

@@ -22,6 +22,7 @@ from apiserver.auth.authorization.modes import Sources
 from apiserver.auth.authorization.rbac import Rbac
 from apiserver.custommetrics.scraper import PodScraper
 from apiserver.discovery.discovery import Discovery
+from apiserver.discovery.foreign import ForeignVersions
 from apiserver.discovery.openapi.serving import Documents
 from apiserver.flowcontrol.keeper import FlowControlKeeper
 from apiserver.flowcontrol.metrics import FlowMetrics
@@ -169,9 +170,10 @@ class ApiServer:
             self.storage,
             (options.proxy_client_cert_file, options.proxy_client_key_file),
         )
-        self._availability = AvailabilityChecker(aggregator, self.stores, self.storage, clock, APISERVER)
-        discovery = Discovery(catalogue, subresources, f"{options.bind_address}:{options.secure_port}")
-        documents = Documents(catalogue, subresources, version())
+        foreign = ForeignVersions()
+        self._availability = AvailabilityChecker(aggregator, foreign, self.stores, self.storage, clock, APISERVER)
+        discovery = Discovery(catalogue, subresources, f"{options.bind_address}:{options.secure_port}", foreign)
+        documents = Documents(catalogue, subresources, version(), foreign)
         flows = make_flow_control(options, catalogue, self.storage)
         self._limits = in_flight_limits(options, bounded=flows is None)
         metrics = RequestMetrics(self._limits)

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from apimachinery.catalogue import Catalogue
 from apimachinery.errors import NotAcceptable
 from apimachinery.resource import Resource
+from apiserver.discovery.foreign import ForeignVersions
 from apiserver.discovery.openapi.custom import custom_name
 from apiserver.http.negotiation import accepts_gzip, by_preference
 from apiserver.pipeline.routes import not_served
@@ -98,8 +99,12 @@ class Documents:
     Those of custom kinds are made for each version of a group alone, and again only when its kinds have changed.
     """
 
-    def __init__(self, catalogue: Catalogue, subresources: Subresources, version: str) -> None:
+    def __init__(
+        self, catalogue: Catalogue, subresources: Subresources, version: str, foreign: ForeignVersions
+    ) -> None:
+        """What `foreign` has is asked of the server that serves it: here it is in the index of v3 alone."""
         self._catalogue = catalogue
+        self._foreign = foreign
         self._built_in = Catalogue([kind for kind in catalogue.kinds() if kind.schema is None])
         self._subresources = subresources
         self._version = version
@@ -123,7 +128,9 @@ class Documents:
             if group_version not in self._digests:
                 self._digests[group_version] = kinds, self._digest(kinds)
         digests = {name: document.digest for name, document in self._v3.items()}
-        return digests | {v3_name(*names): digest for names, (_, digest) in self._digests.items()}
+        digests |= {v3_name(*names): digest for names, (_, digest) in self._digests.items()}
+        foreign = {v3_name(*names): item.openapi_digest for names, item in self._foreign.all.items()}
+        return digests | {name: digest for name, digest in foreign.items() if digest}
 
     async def v3(self, name: str) -> Document | None:
         """Returns one of the documents, None where there is none of the name."""

@@ -98,6 +98,36 @@ def test_requests_go_to_the_server_that_the_apiservice_names(pair: Pair) -> None
     assert "FIELDS" in pair.front.kubectl("explain", "job").stdout
 
 
+def test_discovery_tells_what_the_other_server_serves(pair: Pair) -> None:
+    """A version that nobody serves here, and that is not in reach at first."""
+    name, spec = "v1.other.example", {"group": "other.example", "version": "v1"}
+    spec |= {"groupPriorityMinimum": 100, "versionPriority": 10, "insecureSkipTLSVerify": True}
+    spec["service"] = {"namespace": "default", "name": "far", "port": pair.behind.port}
+    assert pair.front.http.post(APISERVICES, json={"metadata": {"name": name}, "spec": spec}).status_code == 201
+    accept = {"accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
+
+    def freshness() -> str:
+        items = pair.front.http.get("/apis", headers=accept).json()["items"]
+        (item,) = [item for item in items if item["metadata"]["name"] == "other.example"] or [{"versions": [{}]}]
+        return str(item["versions"][0].get("freshness"))
+
+    eventually(lambda: freshness() == "Stale")
+    names = {"plural": "things", "kind": "Thing"}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    definition = {"group": "other.example", "scope": "Namespaced", "names": names, "versions": [version]}
+    url = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    body = {"metadata": {"name": "things.other.example"}, "spec": definition}
+    assert pair.behind.http.post(url, json=body).status_code == 201
+    eventually(lambda: freshness() == "Current", seconds=40)
+    thing = json.dumps({"apiVersion": "other.example/v1", "kind": "Thing", "metadata": {"name": "one"}})
+    assert pair.front.kubectl("apply", "-f", "-", stdin=thing).stdout == "thing.other.example/one created\n"
+    assert "one" in pair.front.kubectl("get", "things").stdout
+    assert "KIND:       Thing" in pair.front.kubectl("explain", "thing").stdout
+    assert pair.front.http.get("/apis/other.example").json()["preferredVersion"]["version"] == "v1"
+    assert pair.front.http.delete(f"{APISERVICES}/{name}").status_code == 200
+    eventually(lambda: freshness() == "None")
+
+
 def test_the_user_is_the_one_that_the_first_server_has_identified(pair: Pair) -> None:
     """Whoever sends the headers of a front proxy himself is still who he is."""
     sent = {"x-remote-user": "mallory", "x-remote-group": "system:masters", "impersonate-user": "ann"}

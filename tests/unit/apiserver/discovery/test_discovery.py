@@ -7,13 +7,14 @@ import pytest
 
 from apimachinery.catalogue import load_catalogue
 from apiserver.discovery.discovery import Discovery
+from apiserver.discovery.foreign import ForeignVersions
 from apiserver.main.collected import all_subresources
 
 
 @pytest.fixture(scope="module")
 def discovery() -> Discovery:
     catalogue = load_catalogue()
-    return Discovery(catalogue, all_subresources(catalogue), "10.0.0.1:6443")
+    return Discovery(catalogue, all_subresources(catalogue), "10.0.0.1:6443", ForeignVersions())
 
 
 def test_every_kind_is_discovered_once(discovery: Discovery) -> None:
