@@ -183,9 +183,12 @@ def test_a_worker_that_is_restarted_alone_heals_by_itself(up: ComposeCluster) ->
     assert namespace not in ("", abandoned)
 
     def have_followed() -> bool:
-        return {up.network_namespace(service) for service in ("kubelet-1", "kube-proxy-1", "kube-dns-1")} == {namespace}
+        services = ("kubelet-1", "kube-proxy-1", "kube-dns-1", "netagent-1")
+        return {up.network_namespace(service) for service in services} == {namespace}
 
     eventually(have_followed, "the daemons are where their host is", DEADLINE_SECONDS)
+    list_tables = ("exec", "-T", "netagent-1", "nft", "list", "tables")
+    eventually(lambda: "mini-kubernetes-policy" in up.compose(*list_tables, check=False), "policies are enforced")
     names = up.names_in_pages(WORKERS["worker-1"])
     assert len(names) == 3, "its kube-proxy serves, and its pods run again"
     for name in names:
