@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . deploy/shell.sh
 image=debian:bookworm-slim
-packages=docker.io,iptables,nftables,conntrack,iproute2,procps,etcd-server,python3,python3-venv,ca-certificates
+packages=docker.io,iptables,nftables,conntrack,haproxy,iproute2,procps,etcd-server,python3,python3-venv,ca-certificates
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mini-kubernetes
 archive=$cache/bookworm-slim.tar
 

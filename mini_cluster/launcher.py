@@ -204,7 +204,7 @@ class Cluster:
             if registry or state.registry_port:
                 state = self._with_registry(state)
             state = replace(state.with_node_count(count), proxy_mode=proxy_mode or state.proxy_mode)
-            if state.cloud or cloud or groups is not None or unneeded_seconds is not None:
+            if cloud or groups is not None or unneeded_seconds is not None:
                 state = with_cloud(state, self.layout.key, port_is_free, groups, unneeded_seconds)
             self._become(existing, state, deadline)
             if state.registry_port:
@@ -364,6 +364,8 @@ class Cluster:
 
     def _become(self, before: ClusterState | None, state: ClusterState, deadline: float) -> None:
         """Makes the cluster agree with the state, and waits until the nodes that are on are Ready."""
+        if state.nodes and state.cloud is None:
+            state = with_cloud(state, self.layout.key, port_is_free, hosts=False)
         if state.has_networks and not (before and before.has_networks):
             state = hosts.claim_networks(self.layout, state)
         if state.has_networks and hosts.enable_forwarding():

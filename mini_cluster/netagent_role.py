@@ -8,6 +8,8 @@ from mini_cluster.roles import READ, grant, rule, user
 ROLE = "mini-kubernetes:netagent"
 RULES = (
     rule([""], ["namespaces", "nodes", "pods"], READ),
+    rule([""], ["services"], READ),
+    rule(["discovery.k8s.io"], ["endpointslices"], READ),
     rule(["networking.k8s.io"], ["networkpolicies"], READ),
 )
 

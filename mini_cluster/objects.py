@@ -64,18 +64,20 @@ def _make(connect: Connect, state: ClusterState, deadline: float, given_up: thre
 def ensure_objects(api: AdminApi, dns_addresses: Sequence[str]) -> None:
     """Makes what every cluster with worker hosts has. Raises: ApiError."""
     from mini_cluster.dns_objects import ensure_dns
+    from mini_cluster.ingress_objects import ensure_ingress
     from mini_cluster.netagent_role import ensure_netagent_role
     from mini_cluster.storage_classes import ensure_storage_classes
 
     ensure_netagent_role(api)
     ensure_dns(api, dns_addresses)
+    ensure_ingress(api)
     ensure_storage_classes(api)
 
 
 def main() -> int:
     from mini_cluster.api import AdminApi
 
-    parser = argparse.ArgumentParser(description="Makes a new cluster's storage classes, DNS and roles.")
+    parser = argparse.ArgumentParser(description="Makes a new cluster's storage classes, ingress class, DNS and roles.")
     parser.add_argument("--server", required=True, metavar="URL", help="the API server")
     parser.add_argument("--pki", type=Path, required=True, metavar="DIR", help="folder of the administrator's key")
     options = parser.parse_args()

@@ -9,17 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from apimachinery.conditions import is_true
 from apimachinery.errors import NotFound
 from apimachinery.model import to_dict
 from cloudprovider.interface import CloudError, LoadBalancers
 from componentbase import logs
-from kubeapi.core.node import TO_BE_DELETED_TAINT, UNINITIALIZED_TAINT, Node, has_taint
+from kubeapi.core.node import Node, takes_balanced_traffic
 from kubeapi.core.service.model import LoadBalancerStatus, Service
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, own
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
-EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 log = logs.logger(__name__)
 
@@ -36,12 +34,6 @@ def wants_balancer(service: Service) -> bool:
     return service.spec.type == "LoadBalancer" and not service.spec.loadBalancerClass
 
 
-def takes_traffic(node: Node) -> bool:
-    """Tells whether a balancer may send to the node."""
-    ready = is_true(node.status.conditions, "Ready")
-    return ready and not has_taint(node, TO_BE_DELETED_TAINT, UNINITIALIZED_TAINT) and EXCLUDED not in node.labels
-
-
 class ServiceBalancers:
     def __init__(self, context: ControllerContext) -> None:
         self._rest, self._recorder = context.rest, context.recorder
@@ -53,7 +45,7 @@ class ServiceBalancers:
 
     def balanced_services(self, old: Node | None, new: Node | None) -> Iterable[str]:
         """Lists the Services whose balancers have to learn of a node that takes traffic from now on, or no longer."""
-        if (old is not None and takes_traffic(old)) is (new is not None and takes_traffic(new)):
+        if (old is not None and takes_balanced_traffic(old)) is (new is not None and takes_balanced_traffic(new)):
             return ()
         return [service.key for service in self._services.list() if wants_balancer(service)]
 
@@ -76,7 +68,9 @@ class ServiceBalancers:
         return DONE
 
     async def _ensure(self, service: Service, balancers: LoadBalancers) -> None:
-        nodes = sorted((node for node in self._nodes.list() if takes_traffic(node)), key=lambda node: node.name)
+        nodes = sorted(
+            (node for node in self._nodes.list() if takes_balanced_traffic(node)), key=lambda node: node.name
+        )
         wanted = Balanced(to_dict(service.spec), tuple(node.name for node in nodes))
         before = self._balanced.get(service.key)
         if (

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.columns import AGE, NAME, NONE, UNKNOWN
-from apimachinery.conditions import get_condition
+from apimachinery.conditions import get_condition, is_true
 from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object, StatusCondition
@@ -29,6 +29,8 @@ UNINITIALIZED_TAINT = "node.cloudprovider.kubernetes.io/uninitialized"
 """The key of a taint that a kubelet gives its new Node where a cloud has yet to say what it knows of it."""
 TO_BE_DELETED_TAINT = "ToBeDeletedByClusterAutoscaler"
 """The key of a taint that the cluster autoscaler gives a node which it empties and removes."""
+EXCLUDED_FROM_BALANCERS = "node.kubernetes.io/exclude-from-external-load-balancers"
+"""The label of a node to which no balancer may send."""
 PROVIDED_NODE_IP = "alpha.kubernetes.io/provided-node-ip"
 """The annotation by which a kubelet tells the cloud which of the machine's addresses are the node's."""
 
@@ -332,6 +334,12 @@ def _check_addresses(errors: Errors, status: NodeStatus) -> None:
 def has_taint(node: Node, *keys: str) -> bool:
     """Tells whether the node has a taint with one of these keys, whatever its value and effect."""
     return any(taint.key in keys for taint in node.spec.taints or ())
+
+
+def takes_balanced_traffic(node: Node) -> bool:
+    """Tells whether a balancer may send to the node."""
+    leaving = has_taint(node, TO_BE_DELETED_TAINT, UNINITIALIZED_TAINT)
+    return is_true(node.status.conditions, "Ready") and not leaving and EXCLUDED_FROM_BALANCERS not in node.labels
 
 
 def _status_text(node: Node, now: float) -> str:

@@ -37,14 +37,17 @@ def with_cloud(
     is_free: Callable[[int], bool],
     groups: Sequence[HostGroup] | None = None,
     unneeded_seconds: float | None = None,
+    *,
+    hosts: bool = True,
 ) -> ClusterState:
     """Returns the state with a cloud; `groups` and `unneeded_seconds` are by default those that it has.
 
-    Each group has its fewest hosts at least. Raises: StateError on a machine that has joined, for groups that can't be,
-    and where no port is free.
+    It looks after the hosts with `hosts`, or if it does so already. Each group has its fewest hosts at least.
+    Raises: StateError on a machine that has joined, for groups that can't be, and where no port is free.
     """
     state.require_control_plane()
-    cloud = state.cloud or CloudState(*choose_cloud_ports(state, key, is_free))
+    cloud = state.cloud or CloudState(*choose_cloud_ports(state, key, is_free), hosts=False)
+    cloud = replace(cloud, hosts=cloud.hosts or hosts)
     if groups is not None:
         _check_groups(groups)
         cloud = replace(cloud, groups=tuple(groups))
@@ -80,7 +83,7 @@ def without_taken_ports(state: ClusterState, key: str, is_free: Callable[[int], 
 
 def group_flags(cloud: CloudState | None, node: NodeState) -> tuple[str, ...]:
     """Returns what the kubelet of a host is told of its cloud and its group."""
-    if cloud is None:
+    if cloud is None or not cloud.hosts:
         return ()
     group = next((group for group in cloud.groups if group.name == node.group), HostGroup(node.group, 0, 0))
     labels = {**group.labels, GROUP_LABEL: group.name}
@@ -138,6 +141,8 @@ def cloud_components(
     """Returns the daemons; `flags` are those that they share with others of the control plane, by name and port."""
     provider = (f"--cloud-provider={PROVIDER}", f"--cloud-config={layout.inventory}")
     manager = (*flags(CLOUD_CONTROLLER_MANAGER, cloud.controller_manager_port), "--use-service-account-credentials")
+    if not cloud.hosts:
+        manager = (*manager, "--controllers=service-lb-controller")
     daemons = [(CLOUD_CONTROLLER_MANAGER, cloud.controller_manager_port, manager)]
     if cloud.groups:
         autoscaler = (

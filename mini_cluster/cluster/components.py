@@ -10,6 +10,7 @@ from pathlib import Path
 from mini_cluster.cluster.cloud import cloud_components, group_flags, scheduler_config
 from mini_cluster.cluster.component import Component, FileProbe, HttpsProbe, Programs
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
+from mini_cluster.cluster.ingress import ingress_controller
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
 from mini_cluster.cluster.registry import registry
 from mini_cluster.cluster.state import ClusterState, NodeState
@@ -59,6 +60,9 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
         if state.cloud
         else []
     )
+    if state.nodes:
+        engines = [node_component_names(node.name)[0] for node in state.nodes if not node.stopped]
+        clouds.append(ingress_controller(layout, state, programs, needs=(API_SERVER, *engines[:1])))
     return [*plane, *hosts, *managers, *clouds, *routes, *registries]
 
 

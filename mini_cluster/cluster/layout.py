@@ -58,6 +58,9 @@ class NodeLayout:
         return self.run / "docker.pid"
 
 
+INGRESS_CONTROLLER = "ingress-controller"
+
+
 @dataclass(frozen=True)
 class Layout:
     """The paths of one cluster. `root` is absolute."""

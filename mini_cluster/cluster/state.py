@@ -30,6 +30,9 @@ class StateError(LauncherError):
     """The state file cannot be used, or the machine has nothing left to choose."""
 
 
+_IP_FREEBIND = 15  # of <linux/in.h>, which the socket module leaves out
+
+
 @dataclass(frozen=True)
 class NodeState:
     """One worker host."""
@@ -114,6 +117,8 @@ class CloudState:
     autoscaler_port: int
     groups: tuple[HostGroup, ...] = ()
     """Empty while the number of worker hosts is the user's alone."""
+    hosts: bool = True
+    """Whether they look after the hosts; else they give addresses to balancers alone."""
     unneeded_seconds: float = 120.0
     """How long a host has to be unneeded until it is removed. Upstream's 10 minutes suit machines that take as long to
     start and are paid for by the hour."""
@@ -138,6 +143,9 @@ class ClusterState:
     """The port of the cluster's image registry; 0 when it has none."""
     proxy_mode: str = DEFAULT_PROXY_MODE
     """The kind of packet rules that kube-proxy makes on every host."""
+    http_port: int = 80
+    """Of Ingresses, at the machine's address among the hosts."""
+    https_port: int = 443
     cloud: CloudState | None = None
     """The local cloud; None when nodes and balancers are left to others."""
     joined: Joined | None = None
@@ -392,6 +400,18 @@ def port_is_free(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+        return True
+
+
+def address_is_free(address: str, port: int) -> bool:
+    """Tells whether a server could listen there once this machine has the address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
         except OSError:
             return False
         return True

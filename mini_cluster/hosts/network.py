@@ -22,6 +22,7 @@ from mini_cluster.cluster.state import (
     MAX_NODES,
     ClusterState,
     NodeState,
+    address_is_free,
     choose_network,
     networks_in_use,
 )
@@ -69,7 +70,8 @@ def machine_rules(bridge: str, state: ClusterState) -> list[PacketRule]:
     elsewhere = [
         PacketRule("filter", "FORWARD", ("-o", bridge, "-s", state.pod_network, "-j", "ACCEPT"))
     ]  # pods on other machines
-    api = ("-i", bridge, "-p", "tcp", "--dport", str(state.ports.api), "-j", "ACCEPT")
+    ports = (state.ports.api, state.http_port, state.https_port)
+    served = [("-i", bridge, "-p", "tcp", "--dport", str(port), "-j", "ACCEPT") for port in ports]
     rules = [
         *(elsewhere if state.join_address else ()),
         *(registry_rules(state, bridge) if state.registry_port else ()),
@@ -77,7 +79,7 @@ def machine_rules(bridge: str, state: ClusterState) -> list[PacketRule]:
     for each in state.networks:
         outwards = ("-s", each.subnet, "!", "-o", bridge, "-j", "MASQUERADE")
         accepted = [
-            ("INPUT", api),
+            *(("INPUT", match) for match in served),
             ("INPUT", ("-i", bridge, *answers, "-j", "ACCEPT")),
             ("FORWARD", ("-i", bridge, "-j", "ACCEPT")),
             ("FORWARD", ("-o", bridge, *answers, "-j", "ACCEPT")),
@@ -171,6 +173,8 @@ def claim_networks(layout: Layout, state: ClusterState) -> ClusterState:
         if 6 in IP_FAMILIES[state.ip_family]:
             state = replace(state, subnet6=choose(HOST_SUBNETS, 6), pod_network6=choose(POD_NETWORKS, 6))
         run(["ip", "-batch", "-"], stdin="\n".join(_unreachable(layout, state)) + "\n")
+    if not all(address_is_free(state.gateway, port) for port in (state.http_port, state.https_port)):
+        state = replace(state, http_port=8080, https_port=8443)  # a server on this machine has them at all addresses
     return state
 
 

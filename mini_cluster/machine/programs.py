@@ -39,6 +39,7 @@ HOST_REQUIREMENTS = (
     SystemRequirement("nft", "nftables", "the packet rules of NetworkPolicies"),
     SystemRequirement("ip", "iproute2", "the network of worker hosts"),
     SystemRequirement("nsenter", "util-linux", "starting a worker host's processes in its network namespace"),
+    SystemRequirement("haproxy", "haproxy", "the requests that Ingresses route"),
     SystemRequirement("conntrack", "conntrack", "forgetting UDP connections to Pods that are gone"),
 )
 DOCKER_PACKAGES = ("docker-ce-cli", "containerd.io")

@@ -9,7 +9,7 @@ from componentbase.privatefiles import write_private
 from kubeclient.config import kubeconfig_text
 from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER
 from mini_cluster.cluster.components import CONTROLLER_MANAGER, NODE_ROUTES, SCHEDULER
-from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.layout import INGRESS_CONTROLLER, Layout
 from mini_cluster.cluster.state import ClusterState
 
 CONTEXT = "mini-kubernetes"
@@ -39,7 +39,13 @@ def write_cluster_kubeconfigs(layout: Layout, state: ClusterState) -> None:
     from_hosts = f"https://{state.gateway}:{state.ports.api}"
     write_kubeconfig(layout.kubeconfig, local, layout.pki, "admin", user="kubernetes-admin", embed=True)
     cloud = (CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER) if state.cloud else ()
-    for name in (CONTROLLER_MANAGER, SCHEDULER, *cloud, *((NODE_ROUTES,) if state.join_address else ())):
+    for name in (
+        CONTROLLER_MANAGER,
+        SCHEDULER,
+        INGRESS_CONTROLLER,
+        *cloud,
+        *((NODE_ROUTES,) if state.join_address else ()),
+    ):
         write_kubeconfig(layout.component_kubeconfig(name), local, layout.pki, name)
     for node in state.nodes:
         for daemon in ("kubelet", "kube-proxy", "kube-dns", "netagent"):

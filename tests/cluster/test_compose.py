@@ -219,7 +219,7 @@ def test_compose_v1_reads_the_files() -> None:
     done = subprocess.run(
         [program, *options, "config", "--quiet"],
         cwd=PROJECT,
-        env=os.environ | {"API_PORT": "7443", "SUBNET": "172.31.241"},
+        env=os.environ | {"API_PORT": "7443", "HTTP_PORT": "7080", "HTTPS_PORT": "7444", "SUBNET": "172.31.241"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -25,6 +25,7 @@ SECRETS = "/api/v1/namespaces/kube-system/secrets"
 REFUSED = {
     "kube-controller-manager": ("DELETE", "/api/v1/namespaces/default/pods/any"),
     "kube-scheduler": ("GET", SECRETS),
+    "ingress-controller": ("GET", "/api/v1/pods"),
     "kube-proxy-worker-1": ("GET", "/api/v1/pods"),
     "netagent-worker-1": ("GET", SECRETS),
     "kube-dns-worker-1": ("GET", "/api/v1/namespaces/kube-system/configmaps"),

@@ -1,0 +1,101 @@
+"""The way in from the machine: an address for a Service, and hosts and paths for many."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mini_cluster.pytest_plugin import ClusterHandle
+from tests.cluster.conftest import IMAGE
+from tests.kits.client.commandline import CommandLine
+from tests.kits.eventually import eventually
+
+pytestmark = pytest.mark.cluster
+
+HOSTNAME = "/cgi-bin/hostname"
+GET = f"printf 'GET {HOSTNAME} HTTP/1.0\\r\\nHost: {{host}}\\r\\n\\r\\n' | nc -w 3 {{address}} 80"
+
+
+@pytest.fixture
+def pods(mk: CommandLine) -> Iterator[dict[str, str]]:
+    """One pod on each host behind the Service "web", which has an address; name of a pod -> its host."""
+    container = {"name": "web", "image": IMAGE, "command": ["httpd", "-f", "-p", "8080", "-h", "/www"]}
+    placed = {"web-1": "worker-1", "web-2": "worker-2"}
+    for name, node in placed.items():
+        meta = {"name": name, "labels": {"app": "web"}}
+        spec = {"nodeName": node, "containers": [container], "terminationGracePeriodSeconds": 1}
+        mk.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+    service = {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}
+    mk.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": service})
+    mk.run("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=120s")
+    yield placed
+    mk.run("delete", "service", "web")  # its address goes back
+
+
+def ask(address: str, host: str = "") -> str:
+    """Returns what answers on the port 80 of an address: status and text; "" for nobody."""
+    connection = http.client.HTTPConnection(address, 80, timeout=3)
+    try:
+        connection.request("GET", HOSTNAME, headers={"host": host} if host else {})
+        answer = connection.getresponse()
+        return f"{answer.status} {answer.read().decode().strip()}"
+    except OSError:
+        return ""
+    finally:
+        connection.close()
+
+
+def address_of(mk: CommandLine, kind: str) -> str:
+    def look() -> str:
+        status: dict[str, Any] = mk.get(kind, "web")["status"]
+        ingress = status["loadBalancer"].get("ingress") or [{}]
+        return str(ingress[0].get("ip", ""))
+
+    return eventually(look, f"an address of the {kind}")
+
+
+def test_an_address_of_a_balancer_leads_to_pods_from_the_machine_and_from_pods(
+    cluster: ClusterHandle, mk: CommandLine, pods: dict[str, str]
+) -> None:
+    address = address_of(mk, "service")
+    seen: set[str] = set()
+
+    def both() -> bool:
+        seen.add(ask(address))
+        return seen >= {f"200 {pod}" for pod in pods}
+
+    eventually(both)
+    assert "200 OK" in mk.run("exec", "web-1", "--", "sh", "-c", GET.format(address=address, host="web"))
+    # With the policy Local a node with a pod answers, and no other sends anything on.
+    mk.run("patch", "service", "web", "-p", '{"spec": {"externalTrafficPolicy": "Local"}}')
+    for pod in pods:
+        mk.run("label", "pod", pod, "app-")
+        (other,) = pods.keys() - {pod}
+        eventually(lambda other=other: {ask(address) for _ in range(3)} == {f"200 {other}"})
+        mk.run("label", "pod", pod, "app=web")
+        mk.run("wait", "--for=condition=Ready", "pod", pod)
+
+
+def test_an_ingress_leads_a_host_to_its_service(cluster: ClusterHandle, mk: CommandLine, pods: dict[str, str]) -> None:
+    host = f"{mk.namespace}.example.com"
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    rule = {"host": host, "http": {"paths": [{"path": "/cgi-bin", "pathType": "Prefix", "backend": backend}]}}
+    meta = {"name": "web", "annotations": {"nginx.ingress.kubernetes.io/mirror-uri": "/mirror"}}
+    mk.apply({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": meta, "spec": {"rules": [rule]}})
+    address = address_of(mk, "ingress")
+    assert mk.get("ingress", "web")["spec"]["ingressClassName"] == "mini"
+    seen: set[str] = set()
+
+    def both() -> bool:
+        seen.add(ask(address, host))
+        return seen >= {f"200 {pod}" for pod in pods}
+
+    eventually(both)
+    assert ask(address, "else.example.com").startswith("404")
+    assert "200 OK" in mk.run("exec", "web-1", "--", "sh", "-c", GET.format(address=address, host=host))
+    eventually(lambda: "mirror-uri is not served" in mk.run("describe", "ingress", "web"))
+    mk.run("delete", "ingress", "web")
+    eventually(lambda: ask(address, host).startswith("404"))
