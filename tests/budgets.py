@@ -22,6 +22,7 @@ BUDGET_SECONDS = {
     "unit/deploy": 5,
     "unit/docs": 3,
     "unit/etcdclient": 5,
+    "unit/ingress": 10,
     "unit/kubeapi": 10,
     "unit/kubecel": 5,
     "unit/kubeclient": 5,

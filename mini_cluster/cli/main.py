@@ -143,7 +143,7 @@ def _add_up_flags(up: argparse.ArgumentParser) -> None:
     up.add_argument(
         "--cloud",
         action="store_true",
-        help="run a cloud-controller-manager for the worker hosts: LoadBalancer Services get addresses (stays on)",
+        help="have a cloud-controller-manager look after the worker hosts, as a cloud's (stays on)",
     )
     up.add_argument(
         "--proxy-mode",

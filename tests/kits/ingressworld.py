@@ -64,9 +64,10 @@ class Cluster:
             item = {"path": slash + path, "pathType": path_type, "backend": backend(service)}
             listed.append({"http": {"paths": [item]}} | ({"host": host} if host else {}))
         written = {PREFIX + key: value for key, value in (annotations or {}).items()}
+        minute, second = divmod(len(self.ingresses), 60)
         meta = _meta(name) | {
             "annotations": written,
-            "creationTimestamp": f"2026-01-01T00:00:{len(self.ingresses):02}Z",
+            "creationTimestamp": f"2026-01-01T00:{minute:02}:{second:02}Z",
         }
         spec = {"ingressClassName": "mini", **({"rules": listed} if listed else {}), **spec}
         ingress = from_dict(Ingress, {"metadata": meta, "spec": spec})

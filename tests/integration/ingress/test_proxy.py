@@ -12,9 +12,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from grpclib.client import Channel, StreamStreamMethod
+from grpclib.const import Cardinality, Handler
+from grpclib.encoding.base import CodecBase
+from grpclib.server import Server
+from grpclib.server import Stream as GrpcStream
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from ingress.annotations import _READERS
 from ingress.configuration import render
 from ingress.owncertificate import make_certificate
 from ingress.proxy import Proxy
@@ -281,3 +287,76 @@ async def test_websockets_outlive_new_workers(served: Served) -> None:
             assert served.proxy.reloads == 1
             await socket.send("after")
             assert await socket.recv() == "after"
+
+
+class Plain(CodecBase):
+    """Sends bytes as they are."""
+
+    __content_subtype__ = "proto"
+
+    def encode(self, message: bytes, message_type: type[bytes]) -> bytes:
+        return message
+
+    def decode(self, data: bytes, message_type: type[bytes]) -> bytes:
+        return data
+
+
+class Echo:
+    """Sends each message back at once."""
+
+    async def _echo(self, stream: GrpcStream[bytes, bytes]) -> None:
+        async for message in stream:
+            await stream.send_message(message)
+
+    def __mapping__(self) -> dict[str, Handler]:
+        return {"/test.Echo/Echo": Handler(self._echo, Cardinality.STREAM_STREAM, bytes, bytes)}
+
+
+async def test_grpc_streams_in_both_directions(served: Served) -> None:
+    server, port = Server([Echo()], codec=Plain()), free_port()
+    await server.start("127.0.0.1", port)
+    served.cluster.service("echo", f"127.0.0.1:{port}")
+    served.cluster.ingress("echo", ("/test.Echo", "echo"), annotations={"backend-protocol": "GRPC"})
+    await served.apply()
+    async with Channel("127.0.0.1", served.place.http_port, codec=Plain()) as channel:
+        async with StreamStreamMethod(channel, "/test.Echo/Echo", bytes, bytes).open() as stream:
+            for text in (b"one", b"two"):
+                await stream.send_message(text)
+                assert await stream.recv_message() == text
+            await stream.end()
+            assert await stream.recv_message() is None
+    server.close()
+    await server.wait_closed()
+
+
+NASTY = (
+    *("x'\n  server evil 1.2.3.4:80\n", '"', "\\", "%[env(HOME)]", "a #b", "/ {", "/(a|b)(.*)", "/[", "/a{2,1}", "/$1"),
+    *(
+        "(/|$)(.*)",
+        "[[:alpha:]]+",
+        "\\d{1,3}x*?",
+        "a**",
+        "(?:a|b)+$",
+        "[^/]*[]]",
+        "{,3}",
+        "a]b}c",
+        "a{1,2}{3}",
+        "\u0663",
+    ),
+)
+
+
+async def test_no_value_keeps_the_proxy_from_others(served: Served) -> None:
+    """What checks expressions is not the proxy's own library, so the proxy has the last word here."""
+    regex = {"use-regex": "true", "rewrite-target": "/"}
+    async with answering("a") as address:
+        served.cluster.service("a", address)
+        for index, text in enumerate(NASTY):
+            for name in sorted(_READERS):
+                host = f"{name}-{index}"
+                served.cluster.ingress(host, (f"{host}.com/", "a"), annotations={name: text})
+            rule = (f"path.com/{text}", "a")
+            served.cluster.ingress(f"path-{index}", rule, annotations=regex, path_type="ImplementationSpecific")
+        served.cluster.ingress("good", ("good.com/", "a"))
+        await served.apply()
+        assert await served.get("good.com", "/") == "200 a /"
