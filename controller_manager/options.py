@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
-from componentbase.flags import Serving, add_duration, base_parser, fill
+from componentbase.flags import Serving, add_bool, add_duration, base_parser, fill, parse_list
 from kubeclient.controller import ControllerSpec
 from kubeclient.leader import Election
 from kubeclient.manager import ManagerOptions, add_controller_flags, worker_counts
@@ -15,6 +16,9 @@ from kubeclient.manager import ManagerOptions, add_controller_flags, worker_coun
 NAME = "kube-controller-manager"
 CONTROLLERS = "controller_manager.controllers"
 SECURE_PORT = 10257
+DEFAULT_MASK_SIZES = {4: 24, 6: 64}
+MOST_PARTS_BITS = 16
+"""A network has at most 2^16 ranges for nodes, as upstream's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,10 @@ class Options(ManagerOptions):
     secondary_node_eviction_rate: float
     unhealthy_zone_threshold: float
     large_cluster_size_threshold: int
+    allocate_node_cidrs: bool
+    node_networks: tuple[tuple[str, int], ...]
+    """The cluster's pod networks, each with the prefix length of a node's part of it."""
+    service_cidrs: tuple[str, ...]
     terminated_pod_gc_threshold: int
     max_endpoints_per_slice: int
     resource_quota_sync_period: float
@@ -66,7 +74,36 @@ def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -
         flags.error("--resource-quota-sync-period must be at least 1s")
     if args.node_monitor_period <= 0 or args.node_monitor_grace_period <= args.node_monitor_period:
         flags.error("--node-monitor-grace-period must be longer than --node-monitor-period")
-    return fill(Options, args, serving=Serving.of(args), election=Election.of(args), workers=workers)
+    return fill(
+        Options,
+        args,
+        serving=Serving.of(args),
+        election=Election.of(args),
+        workers=workers,
+        node_networks=_node_networks(flags, args),
+        service_cidrs=args.service_cluster_ip_range,
+    )
+
+
+def _node_networks(flags: argparse.ArgumentParser, args: argparse.Namespace) -> tuple[tuple[str, int], ...]:
+    """Exits with a message for networks or sizes that don't go together."""
+    networks = [ip_network(cidr) for cidr in args.cluster_cidr]
+    if args.allocate_node_cidrs and not networks:
+        flags.error("--allocate-node-cidrs needs --cluster-cidr")
+    if len({network.version for network in networks}) < len(networks):
+        flags.error("--cluster-cidr takes one network of each IP family")
+    if args.node_cidr_mask_size and len(networks) > 1:
+        flags.error("--node-cidr-mask-size is for one IP family: use --node-cidr-mask-size-ipv4 and -ipv6")
+    sized = []
+    for network in networks:
+        of_family = args.node_cidr_mask_size_ipv6 if network.version == 6 else args.node_cidr_mask_size_ipv4
+        size = args.node_cidr_mask_size or of_family or DEFAULT_MASK_SIZES[network.version]
+        if not network.prefixlen <= size <= min(network.prefixlen + MOST_PARTS_BITS, network.max_prefixlen):
+            flags.error(
+                f"a node can't have a /{size} of {network}: at most 2^{MOST_PARTS_BITS} nodes, and at least one"
+            )
+        sized.append((str(network), size))
+    return tuple(sized)
 
 
 def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
@@ -96,6 +133,7 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
     add_duration(flags, "--legacy-service-account-token-clean-up-period", 365 * 24 * 3600, help)
     _add_signing(flags)
     _add_nodes(flags)
+    _add_pod_networks(flags)
     _add_autoscaling(flags)
     flags.add_argument(
         "--terminated-pod-gc-threshold",
@@ -129,6 +167,29 @@ def _add_signing(flags: argparse.ArgumentParser) -> None:
     )
     help = "the longest time for which a signed certificate is valid; a request may ask for less"
     add_duration(flags, "--cluster-signing-duration", 365 * 24 * 3600, help)
+
+
+def _add_pod_networks(flags: argparse.ArgumentParser) -> None:
+    add_bool(flags, "--allocate-node-cidrs", False, "give each node a range of --cluster-cidr for its pods")
+    help = "the pods' networks, one or one of each IP family"
+    flags.add_argument("--cluster-cidr", type=_cidrs, default=(), metavar="CIDR,…", help=help)
+    help = "addresses of Services, which no node gets for its pods"
+    flags.add_argument("--service-cluster-ip-range", type=_cidrs, default=(), metavar="CIDR,…", help=help)
+    for family, default in (
+        ("", "that of its family"),
+        ("-ipv4", DEFAULT_MASK_SIZES[4]),
+        ("-ipv6", DEFAULT_MASK_SIZES[6]),
+    ):
+        help = f"prefix length of a node's range (default {default})"
+        flags.add_argument(f"--node-cidr-mask-size{family}", type=int, default=0, metavar="N", help=help)
+
+
+def _cidrs(text: str) -> tuple[str, ...]:
+    """Raises: argparse.ArgumentTypeError."""
+    try:
+        return tuple(str(ip_network(part, strict=False)) for part in parse_list(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_autoscaling(flags: argparse.ArgumentParser) -> None:

@@ -48,6 +48,7 @@ _IN_TEXT = [
     (re.compile(r'-----BEGIN CERTIFICATE-----[^"]*'), "<certificate>"),
     (re.compile(r"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0t[A-Za-z0-9+/=]*"), "<certificate>"),  # the same in base64
     (re.compile(r'(?<=-)2\d{7}(?=["-])'), "<minute>"),  # for which a CronJob made a Job
+    (re.compile(r"10\.244\.\d+\.0/24"), "<podCIDR>"),
     (re.compile(r'(\(combined from similar events\)): [^"]*'), r"\1"),  # which of them came last is timing
 ]
 
@@ -60,11 +61,12 @@ def follow(topic: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
     token_key = files["server-key"]
     flags = (*SERVER_FLAGS, f"--client-ca-file={files['ca']}", f"--service-account-signing-key-file={token_key}")
     accounts = (f"--service-account-private-key-file={token_key}", "--use-service-account-credentials")
+    ranges = ("--allocate-node-cidrs", "--cluster-cidr=10.244.0.0/16")
     signing = (f"--cluster-signing-cert-file={files['ca']}", f"--cluster-signing-key-file={files['ca-key']}")
     with (
         EtcdServer(folder) as etcd,
         ApiServer(folder / "apiserver", etcd.url, *flags) as api,
-        controller_manager(api.url, folder / "manager", CONTROLLERS, *accounts, *signing),
+        controller_manager(api.url, folder / "manager", CONTROLLERS, *accounts, *signing, *ranges),
     ):
         api.make_namespace("golden")
         follower = Follower(api.http)
