@@ -43,7 +43,7 @@ def missing_kinds(topic: str) -> dict[str, str]:
 
 
 def update(topic: str) -> None:
-    known = {**pending.read(topic), **missing_kinds(topic)}
+    known = {**missing_kinds(topic), **pending.read(topic)}
     with tempfile.TemporaryDirectory() as folder:
         results = list(outcomes(topic, Path(folder)))
     reasons = {name: known.get(name, pending.UNEXAMINED) for name, differing in results if differing}
