@@ -1,0 +1,1 @@
+"""What this project measures of itself; each file says how it is run."""
