@@ -51,11 +51,11 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix .
 
 bench: setup ## measure a cluster: start, rollout, healing, idle cost, the command line
-	@$(BIN)/python benchmarks/cluster_bench.py
-	@$(BIN)/python benchmarks/client_bench.py
+	@$(BIN)/python -m benchmarks.cluster_bench
+	@$(BIN)/python -m benchmarks.client_bench
 
 bench-node: setup ## measure a worker host: pod starts beside docker run, 100 pods, a ConfigMap's way to its file
-	@$(BIN)/python benchmarks/node_bench.py
+	@$(BIN)/python -m benchmarks.node_bench
 
 churn: setup ## create and delete 200 pods on one node, and look for what they left there
 	@CHURN_PODS=200 $(BIN)/pytest -m slow tests/cluster/kubelet/test_churn.py --durations=3 --timeout=1800

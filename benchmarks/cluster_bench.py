@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from felt_timings import DELETION, SCRIPTS, Place, measure, timed, until
 from rich.console import Console as Screen
 from rich.table import Table
 
+from benchmarks.felt_timings import DELETION, SCRIPTS, Place, measure, timed, until
 from mini_cluster.api import AdminApi
 from mini_cluster.launcher import Cluster
 

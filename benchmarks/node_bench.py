@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from cluster_bench import EXAMPLE, idle_percent, last_commit, python_processes, resident
-from felt_timings import IMAGE, NAMESPACE, OBEDIENT, SCRIPTS, Place, container, create_pod, timed, until
 from rich.console import Console as Screen
 from rich.table import Table
 
+from benchmarks.cluster_bench import EXAMPLE, idle_percent, last_commit, python_processes, resident
+from benchmarks.felt_timings import IMAGE, NAMESPACE, OBEDIENT, SCRIPTS, Place, container, create_pod, timed, until
 from mini_cluster.api import AdminApi
 from mini_cluster.launcher import Cluster
 

@@ -1,7 +1,7 @@
 """Measures kube-proxy's rules in both modes, in a network namespace of its own (root): how long syncs take with so many
 Services, how soon a changed endpoint is reached, and what a new connection costs.
 
-    .venv/bin/python benchmarks/proxy_bench.py --services 10 1000 10000
+    .venv/bin/python -m benchmarks.proxy_bench --services 10 1000 10000
 
 Each Service has two endpoints; pods' and Services' addresses are on loopback. Times are medians in milliseconds, of new
 connections microseconds.
@@ -27,7 +27,7 @@ from kubeproxy.family import FamilyRules, Kernel
 from kubeproxy.flows.relay import Relay
 from kubeproxy.iptables import kernel as iptables
 from kubeproxy.nftables import kernel as nftables
-from kubeproxy.settings import LocalTraffic, Mode, Settings
+from kubeproxy.settings import Family, LocalTraffic, Mode, Settings
 from kubeproxy.topology import Balance, Endpoint, ServicePort
 
 CLONE_NEWNET = 0x40000000
@@ -137,7 +137,8 @@ async def measure(mode: Mode, count: int) -> dict[str, float]:
 
 async def measure_relay(mode: Mode) -> tuple[float, float, float]:
     """Returns microseconds of a new connection by rules and by the relay, and of the relay's CPU for each."""
-    relay = Relay((4,))
+    families: list[Family] = [4]
+    relay = Relay(families)
     rules = FamilyRules(4, await kernel_of(mode, Settings(relay_port=relay.port)))
     serving = asyncio.get_running_loop().create_task(relay.run())
     found = []
