@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 image=debian:bookworm-slim
 packages=docker.io,iptables,nftables,conntrack,haproxy,iproute2,procps,etcd-server,python3,python3-venv,ca-certificates
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mini-kubernetes
-archive=$cache/bookworm-slim.tar
+archive=$cache/bookworm-slim-$(printf %s "$packages" | cksum | cut -d " " -f 1).tar  # other packages: another archive
 
 make_archive() {
     [ "$(id -u)" = 0 ] || { say "error: debootstrap needs root: sudo make offline-base"; exit 1; }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -99,3 +101,47 @@ def test_an_ingress_leads_a_host_to_its_service(cluster: ClusterHandle, mk: Comm
     eventually(lambda: "mirror-uri is not served" in mk.run("describe", "ingress", "web"))
     mk.run("delete", "ingress", "web")
     eventually(lambda: ask(address, host).startswith("404"))
+
+
+def test_a_rolling_update_costs_no_request_by_either_way(cluster: ClusterHandle, mk: CommandLine) -> None:
+    """As upstream advises: pods are asked when they are ready, and serve on while others learn that they go."""
+    host = f"{mk.namespace}.example.com"
+    container = {
+        "name": "web",
+        "image": IMAGE,
+        "command": ["httpd", "-f", "-p", "8080", "-h", "/www"],
+        "readinessProbe": {"httpGet": {"path": "/ok", "port": 8080}, "periodSeconds": 1},
+        "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
+    }
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+    spec["strategy"] = {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    mk.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec})
+    service = {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}
+    mk.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": service})
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    meta = {"metadata": {"name": "web"}, "spec": {"rules": [{"host": host}], "defaultBackend": backend}}
+    mk.apply({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", **meta})
+    ways = [(address_of(mk, "service"), ""), (address_of(mk, "ingress"), host)]
+    mk.run("rollout", "status", "deployment", "web", "--timeout=120s")
+    for way in ways:
+        eventually(lambda way=way: ask(*way).startswith("200"))
+    done, answers = threading.Event(), {way: list[str]() for way in ways}
+
+    def load(way: tuple[str, str]) -> None:
+        while not done.is_set():
+            answers[way].append(ask(*way))
+
+    with ThreadPoolExecutor(len(ways)) as pool:
+        loads = [pool.submit(load, way) for way in ways]
+        try:
+            mk.run("rollout", "restart", "deployment", "web")
+            mk.run("rollout", "status", "deployment", "web", "--timeout=120s")
+        finally:
+            done.set()
+        for each in loads:
+            each.result()
+    for way, seen in answers.items():
+        assert [answer for answer in seen if not answer.startswith("200 ")] == [], way
+        assert len(set(seen)) > 2  # old pods and new ones
+    mk.run("delete", "service", "web")
