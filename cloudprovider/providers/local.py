@@ -146,7 +146,9 @@ class HostBalancers(LoadBalancers):
 
     async def ensure(self, service: Service, nodes: Sequence[Node]) -> LoadBalancerStatus:
         given, uid = self._given(), service.metadata.uid or ""
-        wanted = service.spec.loadBalancerIP
+        wanted, families = service.spec.loadBalancerIP, service.spec.ipFamilies
+        if families and "IPv4" not in families:
+            raise CloudError("the hosts' network has IPv4 addresses alone for balancers")
         if uid not in given or (wanted and given[uid] != wanted):
             others = {key: address for key, address in given.items() if key != uid}
             given = {**others, uid: choose_address(self._machine.inventory().balancers, others, wanted or "")}

@@ -104,6 +104,15 @@ async def test_changes_are_told(site: Site) -> None:
         await asyncio.wait([following])
 
 
+async def test_a_service_with_ipv6_alone_gets_no_address(site: Site) -> None:
+    site.write(cloudy())
+    balancers, six = site.provider().load_balancers, service("six")
+    six.spec.ipFamilies = ["IPv6"]
+    assert balancers is not None
+    with pytest.raises(CloudError, match="IPv4 addresses alone"):
+        await balancers.ensure(six, [])
+
+
 async def test_hosts_are_a_group_only_where_their_number_may_change(site: Site) -> None:
     site.write(cloudy())
     groups = site.provider().node_groups
