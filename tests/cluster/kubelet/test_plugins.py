@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ pytestmark = pytest.mark.cluster
 
 DRIVER = "f.csi.example.com"
 RESOURCE = "example.com/dongle"
+CDI_FILE = Path("/var/run/cdi/example.com-dongle.json")
+WORK = "echo $DEVICES $DONGLE >/v/row; test -c /dev/dongle && cat /dongle/word >>/v/row; echo gone >/dev/a; sleep 1000"
+ROW = "a plugged\nof the vendor\n"
 
 
 @pytest.fixture
@@ -55,6 +59,7 @@ def driver(cluster: ClusterHandle, http: httpx.Client, node: str) -> Iterator[Cs
 @pytest.fixture
 def plugin(cluster: ClusterHandle, node: str) -> Iterator[DevicePlugin]:
     plugin = DevicePlugin(cluster.cluster.layout.node(node).kubelet_root / "device-plugins", RESOURCE, ["a"])
+    plugin.cdi = "example.com/dongle=a"
     plugin.register()
     try:
         yield plugin
@@ -62,6 +67,25 @@ def plugin(cluster: ClusterHandle, node: str) -> Iterator[DevicePlugin]:
         plugin.stop()
 
 
+@pytest.fixture
+def described(tmp_path: Path) -> Iterator[None]:
+    """A vendor's file says what else a container gets with the device: a variable, a folder, another device."""
+    (tmp_path / "word").write_text("of the vendor\n")
+    edits = {
+        "env": ["DONGLE=plugged"],
+        "mounts": [{"hostPath": str(tmp_path), "containerPath": "/dongle", "options": ["ro"]}],
+        "deviceNodes": [{"path": "/dev/dongle", "hostPath": "/dev/null"}],
+    }
+    device = {"name": "a", "containerEdits": edits}
+    CDI_FILE.parent.mkdir(exist_ok=True)
+    CDI_FILE.write_text(json.dumps({"cdiVersion": "0.6.0", "kind": "example.com/dongle", "devices": [device]}))
+    try:
+        yield
+    finally:
+        CDI_FILE.unlink()
+
+
+@pytest.mark.usefixtures("described")
 def test_a_pod_has_its_volume_and_its_device_and_gives_both_back(
     cluster: ClusterHandle, mk: CommandLine, image: str, node: str, driver: CsiDriver, plugin: DevicePlugin
 ) -> None:
@@ -80,7 +104,7 @@ def test_a_pod_has_its_volume_and_its_device_and_gives_both_back(
     main = {
         "name": "main",
         "image": image,
-        "command": ["sh", "-c", "echo $DEVICES >/v/row; echo gone >/dev/a; sleep 1000"],
+        "command": ["sh", "-c", WORK],
         "volumeMounts": [{"name": "v", "mountPath": "/v"}],
         "resources": {"limits": {RESOURCE: "1"}},
     }
@@ -94,7 +118,7 @@ def test_a_pod_has_its_volume_and_its_device_and_gives_both_back(
     eventually(lambda: mk.get("pod", "db")["status"].get("phase") == "Running", "the pod runs", seconds=120)
     volume = mk.get("persistentvolumeclaim", "data")["spec"]["volumeName"]
     row = driver.data(f"vol-{volume}") / "row"
-    eventually(lambda: row.exists() and row.read_text() == "a\n", "the container wrote into the volume")
+    eventually(lambda: row.exists() and row.read_text() == ROW, "the container wrote into the volume")
     assert '"vault"' in driver.last("NodePublishVolume").secrets["csi.storage.k8s.io/serviceAccount.tokens"]
     target = driver.last("NodePublishVolume").target_path
 
@@ -102,7 +126,7 @@ def test_a_pod_has_its_volume_and_its_device_and_gives_both_back(
     mk.run("delete", "pod", "db", "--wait=false")
     eventually(lambda: mk.try_run("get", "pod", "db").returncode != 0, "the pod is gone", seconds=120)
     assert not driver.mounted(target)
-    assert row.read_text() == "a\n"
+    assert row.read_text() == ROW
     mk.run("delete", "pvc", "data", "--wait=false")
     eventually(lambda: mk.try_run("get", "pv", volume).returncode != 0, "the volume is gone", seconds=120)
     assert not row.exists()

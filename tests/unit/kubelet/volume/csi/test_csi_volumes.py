@@ -379,7 +379,8 @@ def claimed_size(machine: Machine) -> str:
     return str(status.capacity["storage"])
 
 
-async def test_a_volume_that_became_larger_is_grown(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def driver_that_expands(machine: Machine) -> CsiDriver:
+    """Makes a bound claim of 1Gi, whose volume's file system is to grow."""
     machine.settings()
     csi = {"driver": NAME, "volumeHandle": "h-1"}
     machine.api.put(make_volume("pv-1", size="1Gi", csi=csi, claimRef=claim_ref()))
@@ -389,15 +390,60 @@ async def test_a_volume_that_became_larger_is_grown(machine: Machine, monkeypatc
     machine.api.put(claim)
     driver = await machine.driver(STAGE, EXPAND, STATS)
     driver.data("h-1").mkdir(parents=True)
+    return driver
+
+
+def enlarge(machine: Machine) -> None:
+    def grow(volume: PersistentVolume) -> None:
+        volume.spec.capacity = {"storage": "5Gi"}
+
+    machine.api.change(PersistentVolume, "pv-1", grow)
+
+
+@pytest.mark.parametrize(("claim_told", "expansions"), [(False, 2), (True, 1)])
+async def test_a_kubelet_killed_in_an_expansion_leaves_what_its_successor_finishes(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, claim_told: bool, expansions: int
+) -> None:
+    """`claim_told`: it dies after the write to the claim, else after the driver's work."""
+    driver = await driver_that_expands(machine)
+    volumes, pod = await machine.start_kubelet(), make_pod({"nodeName": "worker-1"})
+    await volumes.set_up(pod, persistent(), "v")
+    enlarge(machine)
+    volumes = await machine.start_kubelet()
+    growing = asyncio.create_task(volumes.set_up(pod, persistent(), "v"))
+    loop, update_with = asyncio.get_running_loop(), machine.api.update_with
+
+    async def last_write(*args: Any, **more: Any) -> Any:
+        await update_with(*args, **more)
+        growing.cancel()
+        await asyncio.Future()
+
+    if claim_told:
+        monkeypatch.setattr(machine.api, "update_with", last_write)
+    else:
+        driver.after["NodeExpandVolume"] = lambda: cast(None, loop.call_soon_threadsafe(growing.cancel))
+    with pytest.raises(asyncio.CancelledError):
+        await growing
+    monkeypatch.undo()
+    assert claimed_size(machine) == ("5Gi" if claim_told else "1Gi")
+    volumes = await machine.start_kubelet()
+    await volumes.set_up(pod, persistent(), "v")
+    assert claimed_size(machine) == "5Gi"
+    assert not machine.api.find(PersistentVolumeClaim, "team/c").status.conditions
+    assert driver.methods().count("NodeExpandVolume") == expansions
+    await volumes.tear_down(machine.folder(pod, "pv-1"))
+    await volumes.unstage_unused()
+    assert machine.left() == []
+
+
+async def test_a_volume_that_became_larger_is_grown(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = await driver_that_expands(machine)
     volumes, pod = await machine.start_kubelet(), make_pod({"nodeName": "worker-1"})
     await volumes.set_up(pod, persistent(), "v")
     assert "NodeExpandVolume" not in driver.methods()
     assert not volumes.is_due("uid-1")
 
-    def grow(volume: PersistentVolume) -> None:
-        volume.spec.capacity = {"storage": "5Gi"}
-
-    machine.api.change(PersistentVolume, "pv-1", grow)
+    enlarge(machine)
     loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time()
     monkeypatch.setattr(loop, "time", lambda: now + LOOK_SECONDS + 1)
     assert volumes.is_due("uid-1")
