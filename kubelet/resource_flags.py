@@ -38,6 +38,7 @@ class ResourceOptions:
     group_per_pod: bool = True
     group_root: str = ""
     enforces_reserved: bool = True
+    memory_notification: bool = False
 
 
 def add_resource_flags(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +115,8 @@ def _add_eviction_flags(group: argparse._ArgumentGroup) -> None:
         metavar="SECONDS",
         help="longest grace period of a pod that a soft threshold evicts (default 0)",
     )
+    help = "have the kernel tell when a threshold of memory is crossed; control groups of version 1 alone can"
+    add_bool(group, "--kernel-memcg-notification", False, help)
     help = "how long a pressure condition stays after its signal has recovered"
     add_duration(group, "--eviction-pressure-transition-period", 300, help)
 
@@ -167,6 +170,7 @@ def resource_options(args: argparse.Namespace) -> ResourceOptions:
         args.cgroups_per_qos,
         _group_root(args.cgroup_root),
         enforces_reserved,
+        args.kernel_memcg_notification,
     )
 
 

@@ -6,7 +6,7 @@ One pod goes at a time: the next look is made once it has ended, as it may have 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from prometheus_client import Counter
 
@@ -19,7 +19,16 @@ from kubelet.container.events import Events
 from kubelet.container.images.gc import GarbageCollector
 from kubelet.container.limits import is_critical
 from kubelet.eviction.local_storage import is_limited, violation
-from kubelet.eviction.pressure import Observation, PressureState, look, most_urgent, observe, resolved, without_due
+from kubelet.eviction.pressure import (
+    Observation,
+    PressureState,
+    look,
+    memory_room,
+    most_urgent,
+    observe,
+    resolved,
+    without_due,
+)
 from kubelet.eviction.ranking import eviction_message, ranked
 from kubelet.eviction.thresholds import EvictionPolicy, Threshold
 from kubelet.pod.status.compute import Failure
@@ -41,7 +50,10 @@ log = logs.logger(__name__)
 
 
 class EvictionManager:
-    """`changed()` is called when pressure conditions have changed; `node()` is the subject of the node's events."""
+    """`changed()` is called when pressure conditions have changed; `node()` is the subject of the node's events.
+
+    `memory_grown(room)`, if any, returns before the next look is due when a control group has grown by its room.
+    """
 
     def __init__(
         self,
@@ -54,6 +66,7 @@ class EvictionManager:
         clock: Clock,
         node: Callable[[], Node],
         changed: Callable[[], None],
+        memory_grown: Callable[[Mapping[str, int]], Awaitable[None]] | None = None,
     ) -> None:
         self._policy = policy
         self._collector = collector
@@ -64,7 +77,9 @@ class EvictionManager:
         self._clock = clock
         self._node = node
         self._changed = changed
+        self._memory_grown = memory_grown
         self._state = PressureState()
+        self._room: dict[str, int] = {}
 
     def conditions(self) -> frozenset[str]:
         """The pressure conditions that hold now."""
@@ -72,21 +87,34 @@ class EvictionManager:
 
     async def run(self) -> None:
         """Runs until cancelled."""
+        early = False
         while True:
             ended = None
             try:
                 ended = await self.check()
             except (EngineError, OSError) as error:
                 log.warning("resources not checked, will retry", error=str(error))
-            if ended is None:
+            if ended is not None:
+                await first_of(ended.wait(), self._clock.sleep(POD_END_SECONDS))
+            elif early or self._memory_grown is None:  # one early look in a period: use may swing about a threshold
+                early = False
                 await self._clock.sleep(EVERY_SECONDS)
             else:
-                await first_of(ended.wait(), self._clock.sleep(POD_END_SECONDS))
+                early = await first_of(self._grown(self._memory_grown), self._clock.sleep(EVERY_SECONDS)) == 0
+
+    async def _grown(self, memory_grown: Callable[[Mapping[str, int]], Awaitable[None]]) -> None:
+        try:
+            await memory_grown(self._room)
+        except OSError as error:
+            log.warning("memory is not watched until the next look", error=str(error))
+            await asyncio.Event().wait()
 
     async def check(self) -> asyncio.Event | None:
         """Looks once; returns the event of a pod's end when it has evicted one. Raises: EngineError; OSError."""
         figures = await self._collector.node()
-        self._look(observe(figures))
+        observed = observe(figures)
+        self._room = memory_room(self._policy, observed, figures.pods.group if figures.pods else "")
+        self._look(observed)
         if ended := await self._enforce_limits():
             return ended
         threshold = most_urgent(self._state.due)

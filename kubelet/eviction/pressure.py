@@ -57,6 +57,21 @@ def observe(node: NodeFigures) -> dict[str, Observation]:
     return observations
 
 
+def memory_room(policy: EvictionPolicy, observed: Mapping[str, Observation], pods_group: str) -> dict[str, int]:
+    """Returns how many bytes more a control group may use until the next threshold of memory is crossed.
+
+    "/" is that of the machine, `pods_group` that of all pods. What is crossed already counts for nothing.
+    """
+    room: dict[str, int] = {}
+    for item in policy.thresholds:
+        group = {MEMORY_AVAILABLE: "/", ALLOCATABLE_MEMORY: pods_group}.get(item.signal)
+        if group and (seen := observed.get(item.signal)):
+            left = seen.available - int(item.least.of(Fraction(seen.capacity)))
+            if left > 0:
+                room[group] = min(left, room.get(group, left))
+    return room
+
+
 @dataclass(frozen=True, slots=True)
 class PressureState:
     """What is remembered between two looks. Times are monotonic seconds."""

@@ -26,6 +26,7 @@ from kubelet.container.images.gc import GarbageCollector
 from kubelet.container.images.provider_config import Plugin, ProviderConfigError, read_plugins
 from kubelet.cpus.manager import STATIC, CpuError, CpuManager, check_no_state, reserved_cpus
 from kubelet.cpus.topology import read_topology
+from kubelet.eviction.growth import memory_grown
 from kubelet.eviction.manager import EvictionManager
 from kubelet.main.assembly import Edges, assemble
 from kubelet.main.plugins import NodePlugins
@@ -205,6 +206,7 @@ class Agent:
             self._clock,
             self.node.current,
             self.node.poke,
+            memory_grown if options.resources.memory_notification else None,
         )
 
     def _make_server(self, table: PodTable) -> KubeletServer:

@@ -284,7 +284,7 @@ class Collector:
         """Raises: OSError."""
         path = self._pods_group()
         limit = self._cgroups.detailed(path).memory_limit_bytes if path else 0
-        return PodsMemory(self._cgroups.core(path).working_set_bytes, limit) if limit else None
+        return PodsMemory(self._cgroups.core(path).working_set_bytes, limit, path) if limit else None
 
     def _read_pod(
         self, pod: Pod, status: PodRuntimeStatus, engine: Mapping[str, CoreUsage], depth: Depth

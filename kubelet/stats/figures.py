@@ -82,10 +82,11 @@ class PodFigures:
 
 @dataclass(frozen=True, slots=True)
 class PodsMemory:
-    """The memory that all pods together use and may use."""
+    """The memory that all pods together use and may use. `group` is the path of their control group."""
 
     working_set_bytes: int
     limit_bytes: int
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 
 from apimachinery.conditions import get_condition
 from apimachinery.model import from_dict
+from componentbase.tasks import alongside
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubelet.container.images.gc import GarbageCollector
-from kubelet.eviction.manager import EvictionManager
+from kubelet.eviction.manager import EVERY_SECONDS, EvictionManager
 from kubelet.eviction.thresholds import Amount, EvictionPolicy, Threshold, with_allocatable
 from kubelet.stats.cgroups import CoreUsage
 from kubelet.stats.collector import Collector
@@ -41,12 +43,14 @@ class Machine:
     disk_free: int = 50
     measured: int = 0
     pods_limit: int = 0
+    looks: int = 0
 
     async def node(self) -> NodeFigures:
         used = sum(self.memory.get(pod.name, 0) for pod in self.bench.table.admitted())
         host = HostUsage(CoreUsage(working_set_bytes=used), 0, 8 * GIB, 0, 10, 1000)
         disk = Filesystem(1, 100, self.disk_free, self.disk_free, 0, 0)
-        pods = PodsMemory(used, self.pods_limit) if self.pods_limit else None
+        self.looks += 1
+        pods = PodsMemory(used, self.pods_limit, "/kubepods") if self.pods_limit else None
         return NodeFigures(NOW, host, None, CoreUsage(), None, disk, disk, pods)
 
     async def snapshot(self, *, detailed: bool = False, disk: bool = False, only: Collection[str] = ()) -> Snapshot:
@@ -73,6 +77,8 @@ class Garbage:
 
 class Evictions:
     def __init__(self, bench: Bench, *thresholds: Threshold, **policy: Any) -> None:
+        self.grown = asyncio.Event()
+        self.rooms: list[Mapping[str, int]] = []
         self.machine = Machine(bench)
         self.garbage = Garbage(self.machine)
         self.changes: list[frozenset[str]] = []
@@ -86,7 +92,12 @@ class Evictions:
             bench.clock,
             lambda: bench.node,
             lambda: self.changes.append(self.manager.conditions()),
+            self.memory_grown,
         )
+
+    async def memory_grown(self, room: Mapping[str, int]) -> None:
+        self.rooms.append(room)
+        await self.grown.wait()
 
 
 async def started(bench: Bench, name: str, spec: dict[str, Any] | None = None) -> None:
@@ -133,6 +144,30 @@ async def test_a_pod_goes_before_all_together_meet_their_limit(bench: Bench) -> 
     evictions.machine.memory["web"] += 1
     assert await evictions.manager.check() is not None
     await eventually_async(lambda: phase(bench, "web") == "Failed")
+
+
+async def test_the_kernel_tells_when_memory_has_grown_up_to_a_threshold(bench: Bench) -> None:
+    await started(bench, "web")
+    soft = replace(MEMORY, least=Amount(Fraction(2 * GIB)), grace_seconds=60.0)
+    evictions = Evictions(bench, *with_allocatable((MEMORY, soft)))
+    machine = evictions.machine
+    machine.memory, machine.pods_limit = {"web": GIB}, 4 * GIB
+    async with alongside(evictions.manager.run()):
+        await eventually_async(lambda: evictions.rooms == [{"/": 5 * GIB, "/kubepods": 2 * GIB}])
+        machine.memory["web"] = 4 * GIB
+        evictions.grown.set()
+        await eventually_async(lambda: phase(bench, "web") == "Failed")
+
+
+async def test_memory_that_swings_about_a_threshold_is_looked_at_once_more_in_a_period(bench: Bench) -> None:
+    evictions = Evictions(bench, MEMORY)
+    evictions.grown.set()
+    async with alongside(evictions.manager.run()):
+        await eventually_async(lambda: evictions.machine.looks == 2)
+        await bench.clock.advance(EVERY_SECONDS - 1)
+        assert evictions.machine.looks == 2
+        await bench.clock.advance(1)
+        await eventually_async(lambda: evictions.machine.looks == 4)
 
 
 async def test_critical_pods_are_spared(bench: Bench) -> None:
