@@ -7,7 +7,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -121,6 +121,7 @@ class Cluster:
                 ", ".join(state.node_ips(node.index)),
                 ", ".join(state.pod_cidrs(node.index)),
                 node.stopped,
+                node.disconnected,
                 readiness.get(node.name, ""),
             )
             for node in state.nodes
@@ -259,11 +260,21 @@ class Cluster:
 
     def stop_node(self, name: str) -> None:
         """Cuts a worker host's power. Raises: StateError for an unknown node."""
-        self._switch(name, stopped=True)
+        self._settle(lambda state: state.with_stopped(name, True))
 
     def start_node(self, name: str) -> None:
         """Switches a worker host on and waits until it is Ready. Raises: StateError for an unknown node."""
-        self._switch(name, stopped=False)
+        self._settle(lambda state: state.with_stopped(name, False), wait=True)
+        self._await_nodes({name}, time.monotonic() + UP_SECONDS)
+
+    def disconnect_node(self, name: str) -> None:
+        """Pulls a worker host's cable: all of it goes on, and nobody reaches it. Raises: StateError, also for one that
+        is off."""
+        self._settle(lambda state: state.with_disconnected(name, True))
+
+    def connect_node(self, name: str) -> None:
+        """Puts the cable back and waits until the host is Ready. Raises: StateError, also for one that is off."""
+        self._settle(lambda state: state.with_disconnected(name, False))
         self._await_nodes({name}, time.monotonic() + UP_SECONDS)
 
     def restart(self, components: list[str]) -> None:
@@ -374,7 +385,7 @@ class Cluster:
         with making_objects(self._api, state, deadline):
             self._supervisor.perform({"op": "apply"})
         self._forget_nodes(before, state)
-        self._await_nodes({node.name for node in state.nodes if not node.stopped}, deadline)
+        self._await_nodes({node.name for node in state.nodes if node.in_use}, deadline)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -456,12 +467,13 @@ class Cluster:
         if remade:
             self.console.good(f"{len(remade)} certificates made")
 
-    def _switch(self, name: str, *, stopped: bool) -> None:
+    def _settle(self, change: Callable[[ClusterState], ClusterState], *, wait: bool = False) -> None:
+        """Makes the hosts agree with a changed state; with `wait` until all that runs is ready."""
         with self._locked():
-            self._save(self.state().with_stopped(name, stopped))
+            self._save(change(self.state()))
             self._supervisor.start()
             self._supervisor.await_start()
-            self._supervisor.perform({"op": "apply", "wait": not stopped})
+            self._supervisor.perform({"op": "apply", "wait": wait})
 
     def _forget_nodes(self, before: ClusterState | None, state: ClusterState) -> None:
         """Removes the objects and the disks of nodes that the cluster no longer has."""

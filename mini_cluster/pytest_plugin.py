@@ -102,6 +102,14 @@ class ClusterHandle:
         """Switches the worker host on, and waits until it is Ready."""
         self.cluster.start_node(name)
 
+    def disconnect_node(self, name: str) -> None:
+        """Pulls the worker host's cable."""
+        self.cluster.disconnect_node(name)
+
+    def connect_node(self, name: str) -> None:
+        """Puts the cable back, and waits until the host is Ready."""
+        self.cluster.connect_node(name)
+
     def load_archive(self, archive: Path) -> None:
         """Loads a `docker save` archive onto every node."""
         self.cluster.load_archive(archive)

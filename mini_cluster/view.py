@@ -15,6 +15,7 @@ class NodeView:
     address: str
     pod_cidr: str
     stopped: bool
+    disconnected: bool
     ready: str
     """The Ready condition of the Node object: "True", "False", "Unknown"; "" when the API server can't be asked."""
 

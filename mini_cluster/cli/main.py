@@ -175,7 +175,7 @@ def _add_up_flags(up: argparse.ArgumentParser) -> None:
 
 
 def _add_node_commands(commands: Commands) -> None:
-    node = commands.group("node", "add, remove, switch off and on worker hosts", "Worker hosts.")
+    node = commands.group("node", "add, remove, switch off and cut off worker hosts", "Worker hosts.")
     node.add("list", _node_list, "show the worker hosts")
     add = node.add("add", _node_add, "add a host to the running cluster and wait until it is Ready")
     add.add_argument("node", nargs="?", default="", metavar="NODE", help="by default the lowest free number")
@@ -189,6 +189,8 @@ def _add_node_commands(commands: Commands) -> None:
         ),
         ("stop", Cluster.stop_node, "off", "switch a host off as if its power was cut: all its processes are killed"),
         ("start", Cluster.start_node, "on", "switch a host on and wait until it is Ready"),
+        ("disconnect", Cluster.disconnect_node, "cut off", "pull a host's cable: it goes on, and nobody reaches it"),
+        ("connect", Cluster.connect_node, "connected", "put the cable back and wait until the host is Ready"),
         ("restart", _switch_off_and_on, "on again", "switch a host off and on"),
     ):
         action = node.add(name, _node_act, summary)
@@ -287,14 +289,14 @@ def _print_nodes(view: ClusterView, out: Console) -> None:
     rows: list[list[Cell]] = [
         [
             node.name,
-            "off" if node.stopped else "on",
+            "off" if node.stopped else "disconnected" if node.disconnected else "on",
             (node.ready or "Unknown", GREEN if node.ready == "True" else RED),
             node.address,
             node.pod_cidr,
         ]
         for node in view.nodes
     ]
-    out.table(("NODE", "POWER", "READY", "ADDRESS", "PODS"), rows)
+    out.table(("NODE", "HOST", "READY", "ADDRESS", "PODS"), rows)
 
 
 def _logs(options: argparse.Namespace, console: Console) -> int:

@@ -41,11 +41,18 @@ class NodeState:
     """From 1; chooses the node's addresses."""
     stopped: bool = False
     """The host was switched off by `node stop`."""
+    disconnected: bool = False
+    """The host's cable is pulled, by `node disconnect`."""
     group: str = DEFAULT_GROUP
 
     @property
     def name(self) -> str:
         return f"worker-{self.index}"
+
+    @property
+    def in_use(self) -> bool:
+        """Tells whether the host is on, and others reach it."""
+        return not (self.stopped or self.disconnected)
 
 
 @dataclass(frozen=True)
@@ -219,7 +226,7 @@ class ClusterState:
             )
 
     def with_node_count(self, count: int) -> ClusterState:
-        """So many nodes, all switched on: those that it has, then the lowest free numbers; the highest go first.
+        """So many nodes, all on and connected: those that it has, then the lowest free numbers; the highest go first.
 
         Raises: StateError on a machine that has joined.
         """
@@ -263,15 +270,26 @@ class ClusterState:
         return replace(self, forwarding_enabled=enabled)
 
     def with_stopped(self, name: str, stopped: bool) -> ClusterState:
-        """Raises: StateError for a name that is not a node of this cluster, and on a machine that has joined."""
+        """A host that is switched off or on has its cable. Raises: StateError as `with_disconnected`."""
         self.require_control_plane()
-        self.node(name)
-        nodes = tuple(replace(node, stopped=stopped) if node.name == name else node for node in self.nodes)
+        return self._with(replace(self.node(name), stopped=stopped, disconnected=False))
+
+    def with_disconnected(self, name: str, disconnected: bool) -> ClusterState:
+        """Raises: StateError for a host that is off, for a name that is not a node of this cluster, and on a machine
+        that has joined."""
+        self.require_control_plane()
+        node = self.node(name)
+        if node.stopped:
+            raise StateError(f"{name} is switched off: `mini-cluster node start {name}` switches it on")
+        return self._with(replace(node, disconnected=disconnected))
+
+    def _with(self, changed: NodeState) -> ClusterState:
+        nodes = tuple(changed if node.name == changed.name else node for node in self.nodes)
         return replace(self, nodes=nodes)
 
 
 def _switched_on(node: NodeState) -> NodeState:
-    return replace(node, stopped=False)
+    return replace(node, stopped=False, disconnected=False)
 
 
 def choose_network(candidates: Iterable[Network], used: Iterable[Network]) -> Network:

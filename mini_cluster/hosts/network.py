@@ -115,7 +115,7 @@ def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple
     outside = (
         f"link add name {veth} type veth peer name eth0 address {layout.host_link_address(node.index)} "
         f"netns {layout.netns(node.name)}\n"
-        f"link set dev {veth} master {layout.bridge} up\n"
+        f"{_cable(layout, node)}\n"
     )
     inside = ["link set dev lo up", *(loopback_address(each.dns_address) for each in state.cluster_networks)]
     inside += [each.host_address(each.node_ip(node.index), "eth0") for each in state.networks]
@@ -130,6 +130,11 @@ def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple
         peers = (peer for peer in range(1, MAX_NODES + 1) if peer != node.index)
         inside += [f"route replace {each.pod_cidr(peer)} via {each.node_ip(peer)}" for peer in peers]
     return outside, "\n".join(inside) + "\n"
+
+
+def _cable(layout: Layout, node: NodeState) -> str:
+    """Returns what puts the cable into the bridge, or pulls it. The host's own end keeps addresses and routes."""
+    return f"link set dev {layout.veth(node.index)} master {layout.bridge} {'down' if node.disconnected else 'up'}"
 
 
 def host_rules(state: ClusterState, node: NodeState) -> list[PacketRule]:
@@ -216,7 +221,7 @@ def ensure_host(layout: Layout, state: ClusterState, node: NodeState) -> None:
         remove_link(layout.veth(node.index))  # of a namespace that is gone, the end here may linger
         run(["ip", "-batch", "-"], stdin=outside)
     else:
-        run(["ip", "link", "set", "dev", layout.veth(node.index), "master", layout.bridge, "up"])
+        run(["ip", *_cable(layout, node).split()])
     run(["ip", "-n", netns, "-batch", "-"], stdin=inside)
     sysctls = {name: value for name, value in HOST_SYSCTLS.items() if Path("/proc/sys", name).exists()}
     if state.registry_port:

@@ -6,7 +6,7 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import docker
 import httpx
@@ -144,14 +144,28 @@ def test_containers_outlive_their_kubelet_and_are_adopted(cluster: ClusterHandle
     assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
 
 
-def test_a_lost_host_is_noticed_its_pods_move_and_it_comes_back(cluster: ClusterHandle, mk: CommandLine) -> None:
+def containers_of(cluster: ClusterHandle, node: str, namespace: str) -> list[str]:
+    """The names of the pods that have containers on the host, whoever can reach it."""
+    with closing(docker.DockerClient(f"unix://{cluster.docker_socket(node)}")) as engine:
+        label = f"io.kubernetes.pod.namespace={namespace}"
+        return [each.labels["io.kubernetes.pod.name"] for each in engine.containers.list(filters={"label": label})]
+
+
+@pytest.mark.parametrize("lost_by", ["cable", pytest.param("power", marks=pytest.mark.slow)])
+def test_a_lost_host_is_noticed_its_pods_move_and_it_comes_back(
+    cluster: ClusterHandle, mk: CommandLine, lost_by: str
+) -> None:
+    lose, find = {
+        "cable": (cluster.disconnect_node, cluster.connect_node),
+        "power": (cluster.stop_node, cluster.start_node),
+    }[lost_by]
     tolerations = [
         {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
         for taint in ("not-ready", "unreachable")
     ]
     mk.apply(deployment("web", 2, web_container(), tolerations=tolerations), service("web"))
     mk.run("rollout", "status", "deployment/web", "--timeout=120s")
-    cluster.stop_node("worker-2")
+    lose("worker-2")
     try:
 
         def moved() -> bool:
@@ -161,14 +175,17 @@ def test_a_lost_host_is_noticed_its_pods_move_and_it_comes_back(cluster: Cluster
         eventually(moved, "both endpoints on the host that is left", 90)
         conditions = {c["type"]: c["status"] for c in mk.get("node", "worker-2")["status"]["conditions"]}
         assert conditions["Ready"] == "Unknown"
+        if lost_by == "cable":
+            assert containers_of(cluster, "worker-2", mk.namespace), "a host that is cut off goes on"
     finally:
-        cluster.start_node("worker-2")
+        find("worker-2")
     mk.run("wait", "--for=condition=Ready", "node/worker-2", "--timeout=120s")
 
     def taints_gone() -> bool:
         return not mk.get("node", "worker-2")["spec"].get("taints")
 
     eventually(taints_gone, "worker-2 without taints")
+    eventually(lambda: not containers_of(cluster, "worker-2", mk.namespace), "the end of pods that were evicted", 60)
     mk.apply(pod("again", nodeName="worker-2"))
     mk.run("wait", "--for=condition=Ready", "pod/again", "--timeout=120s")
 

@@ -185,6 +185,19 @@ def test_bringing_up_switches_every_node_on() -> None:
     assert not stopped.with_node_count(2).node("worker-1").stopped
 
 
+def test_a_host_is_cut_off_until_it_is_connected_or_switched() -> None:
+    cut = STATE.with_node_count(2).with_disconnected("worker-1", True)
+    assert [node.in_use for node in cut.nodes] == [False, True]
+    for healed in (
+        cut.with_disconnected("worker-1", False),
+        cut.with_stopped("worker-1", True).with_stopped("worker-1", False),
+        cut.with_node_count(2),
+    ):
+        assert [node.in_use for node in healed.nodes] == [True, True]
+    with pytest.raises(StateError, match="is switched off"):
+        cut.with_stopped("worker-1", True).with_disconnected("worker-1", True)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"version": 99}', '{"version": 1, "nodes": []}'])
 def test_a_damaged_state_file_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "state.json"
