@@ -49,6 +49,8 @@ class Strategy(Generic[T]):
     """Whether a PUT without resourceVersion is taken as "whatever is stored"."""
     orphans_dependents = False
     """Whether a deletion without a propagation policy leaves the dependents of the object alone."""
+    plain_finalizers = False
+    """Whether finalizers need no domain in their names: upstream asks for one in kinds of its older groups alone."""
     allow_create_on_update = False
     """Whether a PUT to a missing name creates the object (upstream: Lease, Event …)."""
 

@@ -123,6 +123,7 @@ class CustomStrategy(Strategy[CustomObject]):
     """`has_status`: the status is written by its subresource alone."""
 
     allow_unconditional_update = False
+    plain_finalizers = True
 
     def __init__(self, schema: CustomSchema, *, has_status: bool, scale: Scale | None = None) -> None:
         self._schema = schema

@@ -119,8 +119,8 @@ class CustomKinds:
         if current is None:
             await self._storage.add(wanted.stored)
         elif _path(current.stored) == _path(wanted.stored):
+            await self._storage.replace(wanted.stored)
             self._withdraw(current)
-            self._storage.replace(wanted.stored)
         else:  # deleted, and defined again in another way, before this server has seen it
             self._withdraw(current)
             self._storage.remove(current.stored)

@@ -20,7 +20,7 @@ from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
 from apimachinery.unknownfields import MAX_REPORTED, unknown_fields
 from apiserver.codec import protobuf
-from apiserver.codec.fieldvalidation import duplicate_fields, may_repeat_fields
+from apiserver.codec.fieldvalidation import duplicate_fields, field_faults, may_repeat_fields
 from apiserver.http.negotiation import body_format
 from apiserver.http.rendering import INLINE_BYTES
 from apiserver.request.message import Request
@@ -181,7 +181,8 @@ def check_fields(resource: Resource[Any], body: Body, validation: str) -> list[s
     Raises: StrictDecoding with all of them if `validation` is "Strict".
     """
     document = orjson.loads(body.json)
-    warnings = [*in_one_text(body.repeated), *duplicate_fields(body.json), *unknown_fields(resource.model, document)]
+    unknown = unknown_fields(resource.model, document)
+    warnings = [*in_one_text(body.repeated), *field_faults(body.json, unknown)]
     if warnings and validation == "Strict":
         raise _strict(resource, warnings)
     return warnings

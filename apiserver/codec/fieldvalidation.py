@@ -6,6 +6,8 @@ Source: Kubernetes API concepts, "Validation for unrecognized or duplicate field
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -30,33 +32,33 @@ def may_repeat_fields(body: bytes) -> bool:
 
 def duplicate_fields(body: bytes) -> list[str]:
     """`duplicate field "spec.replicas"`, for each repeated field. The last value counts, as in every JSON decoder."""
-    paths: list[str] = []
-
-    def build(pairs: list[tuple[str, Any]]) -> Any:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            keys: set[str] = set()
-            repeated = {key for key, _ in pairs if key in keys or keys.add(key)}  # type: ignore[func-returns-value]
-            return _WithDuplicates(result, repeated)
-        return result
-
-    document = json.loads(body, object_pairs_hook=build)
-    _collect(document, "", paths)
-    return [f'duplicate field "{path}"' for path in paths[:MAX_REPORTED]]
+    return field_faults(body, ())
 
 
-class _WithDuplicates(dict[str, Any]):
-    def __init__(self, items: dict[str, Any], twice: set[str]) -> None:
-        super().__init__(items)
-        self.twice = twice
+def field_faults(body: bytes, unknown: Iterable[str]) -> list[str]:
+    """Tells what is repeated, and what is unknown according to `unknown_fields`, in the order of the body."""
+    places: dict[str, int] = {}
+    repeated: dict[str, int] = {}
+    _note(json.loads(body, object_pairs_hook=_Pairs), "", places, repeated)
+    faults = [(place, f'duplicate field "{path}"') for path, place in repeated.items()]
+    faults += [(places.get(text.split('"', 1)[1][:-1], 0), text) for text in unknown]
+    return [text for _, text in sorted(faults, key=itemgetter(0))][:MAX_REPORTED]
 
 
-def _collect(value: Any, path: str, paths: list[str]) -> None:
-    if isinstance(value, dict):
-        if isinstance(value, _WithDuplicates):
-            paths.extend(sorted(f"{path}.{key}" if path else key for key in value.twice))
-        for key, item in value.items():
-            _collect(item, f"{path}.{key}" if path else key, paths)
+class _Pairs(list[tuple[str, Any]]):
+    """The members of an object."""
+
+
+def _note(value: Any, path: str, places: dict[str, int], repeated: dict[str, int]) -> None:
+    """Numbers the fields in the order of the body; a repeated one by where it is repeated first."""
+    if isinstance(value, _Pairs):
+        keys: set[str] = set()
+        for key, item in value:
+            where = f"{path}.{key}" if path else key
+            number = len(places) + len(repeated)
+            (repeated if key in keys else places).setdefault(where, number)
+            keys.add(key)
+            _note(item, where, places, repeated)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _collect(item, f"{path}[{index}]", paths)
+            _note(item, f"{path}[{index}]", places, repeated)

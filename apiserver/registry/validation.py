@@ -46,7 +46,7 @@ def validate_metadata(obj: Object, resource: Resource[Any]) -> list[FieldError]:
     if meta.ownerReferences:
         errors += _owner_errors(meta.ownerReferences)
     if meta.finalizers:
-        errors += _finalizer_errors(meta.finalizers)
+        errors += _finalizer_errors(meta.finalizers, plain=resource.strategy.plain_finalizers)
     return errors
 
 
@@ -119,14 +119,14 @@ def _owner_errors(owners: list[OwnerReference]) -> list[FieldError]:
     return errors
 
 
-def _finalizer_errors(finalizers: list[str]) -> list[FieldError]:
+def _finalizer_errors(finalizers: list[str], *, plain: bool) -> list[FieldError]:
     path = "metadata.finalizers"
     errors = [invalid(path, name, message) for name in finalizers for message in qualified_name_errors(name)]
     if ORPHAN in finalizers and FOREGROUND in finalizers:
         text = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
         errors.append(invalid(path, finalizers, text))
     for index, name in enumerate(finalizers):
-        if "/" not in name and name not in STANDARD_FINALIZERS:
+        if not plain and "/" not in name and name not in STANDARD_FINALIZERS:
             text = "name is neither a standard finalizer name nor is it fully qualified"
             errors.append(invalid(f"{path}[{index}]", name, text))
     return errors

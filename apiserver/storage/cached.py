@@ -68,9 +68,9 @@ class CachedStorage:
         """Registers a resource while the storage runs. Raises: StorageUnavailable, RevisionTooLarge."""
         await self._cacher.add(resource, self._transformer_of((resource.group, resource.plural)))
 
-    def replace(self, resource: Resource[Any]) -> None:
-        """Takes another definition of a resource, and ends its watches."""
-        self._cacher.replace(resource)
+    async def replace(self, resource: Resource[Any]) -> None:
+        """Takes another definition of a resource, and ends its watches. Raises: StorageUnavailable."""
+        await self._cacher.replace(resource)
 
     def remove(self, resource: Resource[Any]) -> None:
         """Forgets a resource, whose objects stay in etcd, and ends its watches."""

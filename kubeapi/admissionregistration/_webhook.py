@@ -104,6 +104,7 @@ class WebhookStrategy(Strategy[Any]):
     """Source: Kubernetes documentation, "Dynamic Admission Control"."""
 
     generation_tracks_spec = False
+    plain_finalizers = True
 
     def default(self, obj: Any) -> None:
         for webhook in obj.webhooks or ():

@@ -80,6 +80,8 @@ class MutatingAdmissionPolicy(Object, protobuf="metadata spec"):
 class MutatingAdmissionPolicyStrategy(Strategy[MutatingAdmissionPolicy]):
     """Source: Kubernetes documentation, "Mutating Admission Policy"."""
 
+    plain_finalizers = True
+
     def default(self, obj: MutatingAdmissionPolicy) -> None:
         obj.spec.failurePolicy = obj.spec.failurePolicy or FAIL
         default_match(obj.spec.matchConstraints)

@@ -23,6 +23,8 @@ class MutatingAdmissionPolicyBinding(Object, protobuf="metadata spec"):
 class MutatingAdmissionPolicyBindingStrategy(Strategy[MutatingAdmissionPolicyBinding]):
     """Source: Kubernetes documentation, "Mutating Admission Policy"."""
 
+    plain_finalizers = True
+
     def default(self, obj: MutatingAdmissionPolicyBinding) -> None:
         default_binding(obj.spec)
 

@@ -113,6 +113,8 @@ class ValidatingAdmissionPolicy(Object, protobuf="metadata spec status"):
 class ValidatingAdmissionPolicyStrategy(Strategy[ValidatingAdmissionPolicy]):
     """Source: Kubernetes documentation, "Validating Admission Policy"."""
 
+    plain_finalizers = True
+
     def default(self, obj: ValidatingAdmissionPolicy) -> None:
         obj.spec.failurePolicy = obj.spec.failurePolicy or FAIL
         default_match(obj.spec.matchConstraints)

@@ -42,6 +42,8 @@ class ValidatingAdmissionPolicyBinding(Object, protobuf="metadata spec"):
 class ValidatingAdmissionPolicyBindingStrategy(Strategy[ValidatingAdmissionPolicyBinding]):
     """Source: Kubernetes documentation, "Validating Admission Policy"."""
 
+    plain_finalizers = True
+
     def default(self, obj: ValidatingAdmissionPolicyBinding) -> None:
         default_binding(obj.spec)
 

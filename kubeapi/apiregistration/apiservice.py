@@ -82,6 +82,7 @@ class APIServiceStrategy(Strategy[APIService]):
     """Source: Kubernetes documentation, "Kubernetes API Aggregation Layer"."""
 
     generation_tracks_spec = False
+    plain_finalizers = True
     allow_unconditional_update = False
 
     def default(self, obj: APIService) -> None:

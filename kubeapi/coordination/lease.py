@@ -48,6 +48,7 @@ class LeaseStrategy(Strategy[Lease]):
     """Source: Kubernetes documentation, "Leases"."""
 
     generation_tracks_spec = False
+    plain_finalizers = True
     allow_unconditional_update = False
     allow_create_on_update = True
 

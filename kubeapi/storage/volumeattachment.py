@@ -24,9 +24,12 @@ _LONGEST_MESSAGE = 1024
 _MOST_METADATA_BYTES = 256 * 1024
 
 
+NAME_PREFIX = "csi-"
+
+
 def attachment_name(driver: str, handle: str, node: str) -> str:
     """Names the attachment of a driver's volume to a node, which controller and kubelet both work out."""
-    return "csi-" + hashlib.sha256(f"{handle}{driver}{node}".encode()).hexdigest()
+    return NAME_PREFIX + hashlib.sha256(f"{handle}{driver}{node}".encode()).hexdigest()
 
 
 def unique_name(driver: str, handle: str) -> str:

@@ -15,7 +15,12 @@ from apimachinery.resource import Resource
 Dict = dict[str, Any]
 Change = Callable[[Dict], Dict]
 
-_V2_WORDS = frozenset({"description", "format", "type", "required", "properties", "items", "additionalProperties"})
+_V2_TEXT = (
+    "title description type format default properties items additionalProperties required enum pattern multipleOf "
+    "maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength maxItems minItems uniqueItems maxProperties "
+    "minProperties"
+)
+_V2_WORDS = frozenset(_V2_TEXT.split())
 _PRESERVE, _INT_OR_STRING = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string"
 
 
@@ -26,6 +31,8 @@ def custom_name(resource: Resource[Any]) -> str:
 
 def object_schema(schema: Dict, identity: Dict, gvk: Dict, *, v3: bool) -> Dict:
     """The schema of a whole object. `identity` are the schemas of apiVersion, kind and metadata."""
+    if not v3 and schema.get(_PRESERVE):
+        return {"type": "object", "x-kubernetes-group-version-kind": [gvk]}  # old clients refuse what isn't named
     own = walk(schema, lambda node: _with_identity(node, identity))
     if not v3:
         own = walk(own, _in_v2)
@@ -55,9 +62,9 @@ def _with_identity(node: Dict, identity: Dict) -> Dict:
 def _in_v2(node: Dict) -> Dict:
     """A schema without the words that OpenAPI v2 lacks. Where values of several types are allowed, it names none."""
     kept = {name: value for name, value in node.items() if name in _V2_WORDS or name.startswith("x-kubernetes-")}
+    kept.pop("x-kubernetes-validations", None)
     if kept.get("additionalProperties") in (True, False):
         del kept["additionalProperties"]
     if node.get("nullable") or node.get(_PRESERVE) or node.get(_INT_OR_STRING):
         kept = {name: kept[name] for name in ("description", _PRESERVE, _INT_OR_STRING) if name in kept}
-    kept.pop("x-kubernetes-validations", None)
     return kept

@@ -6,6 +6,7 @@ Source: gnostic, OpenAPIv2.proto; Protocol Buffers documentation, "Encoding".
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -38,8 +39,10 @@ def _message(fields: Fields, value: Dict) -> bytes:
             out.append(_block(fields["x-"][0], _named(key, _any(item))))
             continue
         number, encode = fields[key]
-        if isinstance(item, bool):
-            out.append(varint(number << 3) + varint(item))
+        if isinstance(item, bool) or encode is _count:
+            out.append(varint(number << 3) + varint(int(item) & 2**64 - 1))
+        elif encode is _number:
+            out.append(varint(number << 3 | 1) + encode(item))
         elif isinstance(item, list):
             out += [_block(number, encode(one)) for one in item]
         else:
@@ -58,6 +61,14 @@ def _any(value: Any) -> bytes:
 
 def _flag(value: Any) -> bytes:
     raise TypeError(f"{value!r} is not a flag")
+
+
+def _count(value: Any) -> bytes:
+    raise TypeError(f"{value!r} is not a count")
+
+
+def _number(value: float) -> bytes:
+    return struct.pack("<d", value)
 
 
 def _named(name: str, value: bytes) -> bytes:
@@ -97,8 +108,22 @@ def _parameter(value: Dict) -> bytes:
 _SCHEMA: Fields = {
     "$ref": (1, _text),
     "format": (2, _text),
+    "title": (3, _text),
     "description": (4, _text),
     "default": (5, _any),
+    "multipleOf": (6, _number),
+    "maximum": (7, _number),
+    "exclusiveMaximum": (8, _flag),
+    "minimum": (9, _number),
+    "exclusiveMinimum": (10, _flag),
+    "maxLength": (11, _count),
+    "minLength": (12, _count),
+    "pattern": (13, _text),
+    "maxItems": (14, _count),
+    "minItems": (15, _count),
+    "uniqueItems": (16, _flag),
+    "maxProperties": (17, _count),
+    "minProperties": (18, _count),
     "required": (19, _text),
     "enum": (20, _any),
     "additionalProperties": (21, _wrapped(_schema)),

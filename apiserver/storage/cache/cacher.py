@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from itertools import count
 from typing import Any
@@ -31,7 +31,7 @@ from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 from apiserver.storage.transform import ValueTransformer
 from componentbase import logs
 from etcdclient.client import EtcdClient
-from etcdclient.messages import KeyChange, KeyValue
+from etcdclient.messages import KeyChange, KeyValue, RangePage
 
 LOAD_PAGE_KEYS = 1_000
 OWN_WRITES = 1_024  # entries of own writes kept until their event arrives, to be used again; when full, all are dropped
@@ -105,31 +105,42 @@ class Cacher:
         del self._tables[table.storage_prefix]
         hub.close()
 
-    def replace(self, resource: Resource[Any]) -> None:
+    async def replace(self, resource: Resource[Any]) -> None:
         """Shows the objects of a resource as it is defined from now on. Ends its watches, as they began with another
-        form of it."""
+        form of it.
+
+        Raises: StorageUnavailable; then nothing has changed.
+        """
         table, hub = self._by_resource[(resource.group, resource.plural)]
-        table.redefine(resource, self.revision)
+        stored = {_key(kv): (kv.mod_revision, kv.value) async for page in self._pages(table) for kv in page.kvs}
+        table.redefine(resource, stored, self.revision)
         hub.close()
 
     async def _read_table(self, table: Table) -> tuple[int, list[Entry], dict[str, str]]:
         entries: list[Entry] = []
         unreadable: dict[str, str] = {}
-        first, last = (bound.encode() for bound in table.span(""))
-        revision, more = 0, True
-        while more:
-            page = await self._etcd.range(first, last, limit=LOAD_PAGE_KEYS, revision=revision)
-            revision, more = revision or page.revision, page.more
+        revision = 0
+        async for page in self._pages(table):
+            revision = revision or page.revision
             for kv in page.kvs:
-                key = kv.key.decode(errors="surrogateescape")
+                key = _key(kv)
                 try:
                     entry = self._read(table, key, kv)
                 except UnreadableObject as error:
                     unreadable[key] = str(error)
                 else:
                     entries += [entry] if entry is not None else []
-            first = page.kvs[-1].key + b"\0" if page.kvs else last
         return revision, entries, unreadable
+
+    async def _pages(self, table: Table) -> AsyncIterator[RangePage]:
+        """Reads what etcd holds of a table, as of the revision of the first page. Raises: StorageUnavailable."""
+        first, last = (bound.encode() for bound in table.span(""))
+        revision, more = 0, True
+        while more:
+            page = await self._etcd.range(first, last, limit=LOAD_PAGE_KEYS, revision=revision)
+            revision, more = revision or page.revision, page.more
+            first = page.kvs[-1].key + b"\0" if page.kvs else last
+            yield page
 
     @property
     def tables(self) -> list[Table]:
@@ -261,7 +272,7 @@ class Cacher:
             page = await self._etcd.range(start, _LAST, limit=LOAD_PAGE_KEYS, revision=revision)
             revision = revision or page.revision
             for kv in page.kvs:
-                key = kv.key.decode(errors="surrogateescape")
+                key = _key(kv)
                 prefix = self._prefix_of(key)
                 if prefix not in entries:
                     continue
@@ -302,7 +313,7 @@ class Cacher:
         """Brings the tables to the revision of the last change; etcd sends whole revisions only."""
         touched: set[WatchHub] = set()
         for deleted, kv in changes:
-            key = kv.key.decode(errors="surrogateescape")
+            key = _key(kv)
             prefix = self._prefix_of(key)
             if not prefix:
                 continue
@@ -368,3 +379,7 @@ class Cacher:
         except ValueError as error:
             log.error("stored value is not an object", key=key, error=str(error))
             return None
+
+
+def _key(kv: KeyValue) -> str:
+    return kv.key.decode(errors="surrogateescape")

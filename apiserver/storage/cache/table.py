@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from apimachinery.meta import Object
@@ -128,14 +128,18 @@ class Table:
         self.loaded = revision
         self._begin_anew(revision)
 
-    def redefine(self, resource: Resource[Any], revision: int) -> None:
-        """Takes another definition of the resource. Earlier revisions can't be resumed."""
+    def redefine(self, resource: Resource[Any], stored: Mapping[str, tuple[int, bytes]], revision: int) -> None:
+        """Takes another definition of the resource. Earlier revisions can't be resumed.
+
+        `stored`: key -> the revision and the bytes in etcd. What is shown may lack fields that only the old definition
+        lacked, or have its defaults; it stands in where an object is newer than that.
+        """
         self.resource = resource
         self._describer = Describer(resource)
-        entries = [
-            self.read_entry(entry.key, without_revision(entry.value), entry.revision) for entry in self.entries.values()
-        ]
-        self.entries |= {entry.key: entry for entry in entries}
+        for key, entry in self.entries.items():
+            at, value = stored.get(key, (0, b""))
+            value = value if at == entry.revision else self.stored(key, without_revision(entry.value))
+            self.entries[key] = self.read_entry(key, value, entry.revision)
         self._begin_anew(revision)
 
     def hide(self, key: str, why: str, revision: int) -> None:

@@ -27,6 +27,7 @@ from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.storage.csidriver import CSIDriver
 from kubeapi.storage.volumeattachment import (
+    NAME_PREFIX,
     VolumeAttachment,
     VolumeAttachmentSource,
     VolumeAttachmentSpec,
@@ -128,9 +129,9 @@ class AttachDetach:
         existing = {}
         for attachment in self._attachments.by_index(NODE_INDEX, node):
             name = attachment.spec.source.persistentVolumeName
-            if name is None:
-                continue  # somebody else's, who describes a volume of a pod in it
-            volume = self._volumes.get(name)
+            volume = self._volumes.get(name) if name is not None else None
+            if name is None or (volume is None and not attachment.name.startswith(NAME_PREFIX)):
+                continue  # somebody else's, for a volume that is described in it or that there is not
             known = volume is not None and volume.spec.csi is not None
             existing[_unique_name(volume) if known and volume is not None else attachment.name] = attachment
         return existing

@@ -100,6 +100,20 @@ def test_a_changed_schema_counts_for_stored_objects_too(servers: tuple[ApiServer
         )
 
 
+def test_a_schema_that_is_taken_back_leaves_nothing_in_stored_objects(api: ApiServer) -> None:
+    path = establish(api, definition("backs"))
+    create(api, collection("backs"), custom("Back", "a"))
+    other = {"type": "object", "properties": {"size": {"type": "integer"}, "hue": {"type": "string", "default": "red"}}}
+
+    def shown(spec: Dict, wanted: Dict) -> None:
+        api.http.patch(path, json={"spec": {"versions": [version("v1", spec)]}}, headers=MERGE)
+        eventually(lambda: api.http.get(f"{collection('backs')}/a").json()["spec"] == wanted)
+
+    shown(other, {"size": 3, "hue": "red"})
+    shown(SPEC, {"name": "a", "size": 3})
+    shown({**SPEC, "properties": SPEC["properties"] | {"hue": {"type": "string"}}}, {"name": "a", "size": 3})  # type: ignore[operator]
+
+
 def test_generation_counts_changes_of_all_but_status_and_metadata(api: ApiServer) -> None:
     establish(api, definition("counteds"))
     path = f"{collection('counteds')}/a"

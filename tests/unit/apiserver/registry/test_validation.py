@@ -11,8 +11,9 @@ from apimachinery.errors import BadRequest
 from apimachinery.meta import Object, ObjectMeta, OwnerReference
 from apimachinery.resource import Resource
 from apimachinery.unknownfields import unknown_fields
+from apiserver.apiextensions.objects import CustomStrategy
 from apiserver.codec.body import decode_object, yaml_to_json
-from apiserver.codec.fieldvalidation import duplicate_fields
+from apiserver.codec.fieldvalidation import duplicate_fields, field_faults
 from apiserver.registry.validation import (
     MAX_ANNOTATIONS_BYTES,
     drop_repeated_owners,
@@ -121,10 +122,30 @@ def test_unknown_fields_are_found_at_any_depth() -> None:
 
 
 def test_duplicate_fields_are_found_at_any_depth() -> None:
-    body = b'{"a":1,"b":{"c":[{"d":1,"d":2}]},"a":{"e":1,"e":1}}'
+    body = b'{"a":{"f":1},"b":{"c":[{"d":1,"d":2}]},"a":{"e":1,"e":1,"f":1}}'
     assert duplicate_fields(body) == [
-        'duplicate field "a"', 'duplicate field "a.e"', 'duplicate field "b.c[0].d"',
+        'duplicate field "b.c[0].d"', 'duplicate field "a"', 'duplicate field "a.e"',
     ]  # fmt: skip
+
+
+def test_faults_are_told_in_the_order_of_the_body() -> None:
+    body = b'{"metadata":{"x":1},"spec":{"hostPID":true,"y":1,"hostPID":true,"z":1}}'
+    unknown = unknown_fields(PODS.model, orjson.loads(body))
+    assert field_faults(body, unknown) == [
+        'unknown field "metadata.x"', 'unknown field "spec.y"', 'duplicate field "spec.hostPID"',
+        'unknown field "spec.z"',
+    ]  # fmt: skip
+
+
+def test_custom_resources_take_finalizers_without_a_domain() -> None:
+    custom: Resource[Object] = Resource(
+        kind="Thing",
+        plural="things",
+        model=Object,
+        strategy=CustomStrategy(None, has_status=True),  # type: ignore[arg-type]
+    )
+    obj = Object(metadata=ObjectMeta(name="x", finalizers=["test-finalizer", "not good"]))
+    assert [error.field for error in validate_metadata(obj, custom)] == ["metadata.finalizers"]
 
 
 YAML: list[tuple[str, Any]] = [

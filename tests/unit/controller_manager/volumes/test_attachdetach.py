@@ -244,3 +244,11 @@ async def test_two_controllers_do_no_harm_together() -> None:
     await settle(cluster.api, cluster.controller, other)
     assert list(cluster.attachments()) == ["n1"]
     assert cluster.api.all(PersistentVolume)
+
+
+async def test_an_attachment_of_somebody_else_to_a_volume_that_there_is_not_stays() -> None:
+    cluster = Cluster()
+    spec = {"attacher": "theirs.example", "nodeName": "n1", "source": {"persistentVolumeName": "none"}}
+    cluster.api.put(from_dict(VolumeAttachment, {"metadata": {"name": "theirs"}, "spec": spec}))
+    await cluster.settle()
+    assert [item.name for item in cluster.attachments().values()] == ["theirs"]
