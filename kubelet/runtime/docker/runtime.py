@@ -91,6 +91,8 @@ class DockerRuntime(Images, Sessions):
         self._info: RuntimeInfo | None = None
         self._inspected: dict[str, ContainerStatus] = {}  # by id, dropped by events and when no longer listed
         self._images: dict[str, ImageInfo] = {}  # by id, of listed containers
+        self._stopped: set[str] = set()
+        """Ids of what has ended when asked to: an engine whose disk is full goes on listing it as running."""
 
     # --- the engine
 
@@ -120,6 +122,7 @@ class DockerRuntime(Images, Sessions):
         self._inspected = {
             container_id: status for container_id, status in self._inspected.items() if container_id in listed
         }
+        self._stopped &= listed
         used = {item["ImageID"] for item in items}
         self._images = {image_id: image for image_id, image in self._images.items() if image_id in used}
         return pods
@@ -129,7 +132,11 @@ class DockerRuntime(Images, Sessions):
         return (await self._statuses(items)).get(uid)
 
     async def _list(self, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return await self._client.call(self._sdk.containers, all=True, filters=dict(filters))
+        items: list[dict[str, Any]] = await self._client.call(self._sdk.containers, all=True, filters=dict(filters))
+        for item in items:
+            if item["Id"] in self._stopped and listed_state(item) == "running":
+                item["State"] = "exited"
+        return items
 
     async def _statuses(self, items: Iterable[dict[str, Any]]) -> dict[str, PodRuntimeStatus]:
         sandboxes: dict[str, list[SandboxStatus]] = {}
@@ -392,10 +399,12 @@ class DockerRuntime(Images, Sessions):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(grace_seconds):
                         await self.wait_container(container_id)
+                    self._stopped.add(container_id)
                     return
             await self.kill_container(container_id)
             async with asyncio.timeout(KILL_WAIT_SECONDS):
                 await self.wait_container(container_id)
+            self._stopped.add(container_id)
         except EngineNotFound:
             return
         except TimeoutError:

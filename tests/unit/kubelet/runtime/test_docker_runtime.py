@@ -69,3 +69,44 @@ async def test_two_creations_of_one_sandbox_are_one_after_the_other(
     assert first.id == second.id == ID
     assert engine.requests == 2
     await runtime.close()
+
+
+class FullEngine:
+    """Can't write down that containers have ended, as its disk is full, and goes on listing them as running."""
+
+    def __init__(self) -> None:
+        self.killed: set[str] = set()
+
+    def kill(self, container: str, signal: str) -> None:
+        self.killed.add(container)
+
+    def containers(self, **_: Any) -> list[dict[str, Any]]:
+        labels = names.sandbox_labels(CONFIG)
+        item = {"State": "running", "Created": 1, "ImageID": "sha256:1"}
+        app = {names.TYPE: names.CONTAINER_TYPE, names.CONTAINER_NAME: "app"}
+        return [item | {"Id": "pause", "Labels": labels}, item | {"Id": "app", "Labels": labels | app}]
+
+    def inspect_container(self, container: str) -> dict[str, Any]:
+        ended = container in self.killed
+        state = {"Status": "exited" if ended else "running", "Running": not ended, "ExitCode": 137 if ended else 0}
+        times = {"StartedAt": "2026-01-01T00:00:00Z", "FinishedAt": "2026-01-01T00:01:00Z"}
+        return {"State": state | times, "Created": "2026-01-01T00:00:00Z", "Config": {}, "HostConfig": {}}
+
+
+async def test_what_has_ended_is_not_running_whatever_an_engine_with_a_full_disk_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def at_once(_: str) -> None: ...
+
+    runtime = DockerRuntime(f"unix://{tmp_path / 'none.sock'}")
+    monkeypatch.setattr(runtime, "_sdk", FullEngine())
+    monkeypatch.setattr(runtime, "wait_container", at_once)
+    monkeypatch.setattr(runtime, "image_status", at_once)
+    assert (await runtime.pods())["uid-1"].running
+    await runtime.stop_container("app", 30, "SIGTERM")
+    pod = (await runtime.pods())["uid-1"]
+    assert [(one.state, one.exit_code) for one in pod.containers] == [("exited", 137)]
+    assert pod.running
+    await runtime.stop_sandbox("pause")
+    assert not (await runtime.pods())["uid-1"].running
+    await runtime.close()
