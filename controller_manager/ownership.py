@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
-from apimachinery.meta import Object, OwnerReference, controller_of
-from apimachinery.resource import resource_of
+from apimachinery.meta import Object, controller_of
 from apimachinery.selectors import Selector
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeclient.backoff import Backoff
-from kubeclient.controller import owner_key
+from kubeclient.controller import owner_key, owner_reference
 from kubeclient.informer import Informer
 from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
 
@@ -130,19 +129,6 @@ def release_patch(obj: Object, owner_uid: str) -> dict[str, Any]:
 def without_finalizer(finalizer: str) -> dict[str, Any]:
     """Returns the part of a strategic merge patch of `metadata` that takes a finalizer away."""
     return {"$deleteFromPrimitiveList/finalizers": [finalizer]}
-
-
-def owner_reference(owner: Object) -> OwnerReference:
-    """Returns the reference that makes `owner` the controller of an object."""
-    resource = resource_of(type(owner))
-    return OwnerReference(
-        apiVersion=resource.api_version,
-        kind=resource.kind,
-        name=owner.name,
-        uid=owner.metadata.uid or "",
-        controller=True,
-        blockOwnerDeletion=True,
-    )
 
 
 OWNER_INDEX = "controller-uid"

@@ -15,12 +15,11 @@ from controller_manager.ownership import (
     create_surely,
     delete_surely,
     in_parallel,
-    owner_reference,
     slow_start,
 )
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.template import PodTemplateSpec
-from kubeclient.controller import ControllerContext, latest, owner_key
+from kubeclient.controller import ControllerContext, latest, owner_key, owner_reference
 from kubeclient.informer import Informer
 
 

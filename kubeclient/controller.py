@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from apimachinery.errors import Conflict, StatusError
-from apimachinery.meta import Object, controller_of
+from apimachinery.meta import Object, OwnerReference, controller_of
+from apimachinery.resource import Resource, resource_of
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeclient.informer import Informers
@@ -60,7 +61,7 @@ class Watch(Generic[R, T]):
     `delay_seconds` for others like them. `namespace` and `field_selector` select among the objects.
     """
 
-    model: type[T]
+    model: type[T] | Resource[T]
     keys: Callable[[R, T | None, T | None], Iterable[str]]
     delay_seconds: float = 0.0
     namespace: str = ""
@@ -82,12 +83,12 @@ class Source(Generic[R]):
     run: Callable[[R, WorkQueue], Coroutine[Any, Any, None]]
 
 
-def own(model: type[T], *, namespace: str = "", field_selector: str = "") -> Watch[Any, T]:
+def own(model: type[T] | Resource[T], *, namespace: str = "", field_selector: str = "") -> Watch[Any, T]:
     """Watches a kind for the key of the object itself."""
     return maps(model, lambda obj: (obj.key,), namespace=namespace, field_selector=field_selector)
 
 
-def owner(model: type[T], kind: str) -> Watch[Any, T]:
+def owner(model: type[T] | Resource[T], kind: str) -> Watch[Any, T]:
     """Watches a kind for the keys of its objects' controllers, where those are of this kind."""
 
     def owner_keys(obj: T) -> Iterable[str]:
@@ -98,7 +99,11 @@ def owner(model: type[T], kind: str) -> Watch[Any, T]:
 
 
 def maps(
-    model: type[T], function: Callable[[T], Iterable[str]], *, namespace: str = "", field_selector: str = ""
+    model: type[T] | Resource[T],
+    function: Callable[[T], Iterable[str]],
+    *,
+    namespace: str = "",
+    field_selector: str = "",
 ) -> Watch[Any, T]:
     """Watches a kind for the keys that `function` gives for the object as it was and as it is."""
 
@@ -121,6 +126,19 @@ def owner_key(obj: Object, kind: str) -> str:
     if ref is None or ref.kind != kind:
         return ""
     return f"{obj.namespace}/{ref.name}" if obj.namespace else ref.name
+
+
+def owner_reference(owner: Object, resource: Resource[Any] | None = None) -> OwnerReference:
+    """Returns the reference that makes `owner` the controller of an object; `resource` where its model is shared."""
+    resource = resource or resource_of(type(owner))
+    return OwnerReference(
+        apiVersion=resource.api_version,
+        kind=resource.kind,
+        name=owner.name,
+        uid=owner.metadata.uid or "",
+        controller=True,
+        blockOwnerDeletion=True,
+    )
 
 
 # Controllers

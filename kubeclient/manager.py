@@ -67,6 +67,11 @@ def add_controller_flags(flags: argparse.ArgumentParser, specs: Iterable[Control
         False,
         "each controller speaks as a service account of kube-system, which has the rights of that controller alone",
     )
+    add_worker_flags(flags, specs)
+
+
+def add_worker_flags(flags: argparse.ArgumentParser, specs: Iterable[ControllerSpec[Any]]) -> None:
+    """Adds the flags that say how many keys each controller works on at once."""
     for spec in specs:
         if spec.workers_flag:
             help = f"{spec.subjects}: how many are worked on at once (default {spec.workers})"

@@ -31,7 +31,16 @@ from componentbase.ratelimit import TokenBucket
 from kubeclient import wire
 from kubeclient.config import ClientConfig
 from kubeclient.tls import CertificateFiles, tls_context
-from kubeclient.wire import JSON, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Listing, WatchEvent, as_resource
+from kubeclient.wire import (
+    APPLY_PATCH,
+    JSON,
+    JSON_PATCH,
+    MERGE_PATCH,
+    STRATEGIC_MERGE_PATCH,
+    Listing,
+    WatchEvent,
+    as_resource,
+)  # fmt: skip
 
 __all__ = [
     "JSON_PATCH", "MERGE_PATCH", "STRATEGIC_MERGE_PATCH", "Listing", "RestClient", "WatchEvent", "user_agent",
@@ -66,8 +75,8 @@ class RestClient:
     """One cluster, one identity. `async with RestClient(config, user_agent="kubelet") as rest:`
 
     Where a method takes a model class, a `Resource` does as well: several resources may share one model, as the
-    garbage collector's do. Raises from every method: StatusError for an answer that is an error, ConnectionError or
-    TimeoutError when none came.
+    garbage collector's do. Where it takes an object of such a model, `resource` says which one. Raises from every
+    method: StatusError for an answer that is an error, ConnectionError or TimeoutError when none came.
     """
 
     def __init__(
@@ -207,17 +216,17 @@ class RestClient:
 
     # writing
 
-    async def create(self, obj: T, *, subresource_of: str = "") -> T:
+    async def create(self, obj: T, *, subresource_of: str = "", resource: Resource[T] | None = None) -> T:
         """Sends a POST to the collection, or to `subresource_of`: "web-1/eviction"."""
-        resource = resource_of(type(obj))
+        resource = resource or resource_of(type(obj))
         namespace = obj.namespace
         path = wire.path(resource, namespace)
         if subresource_of:
             path += "/" + "/".join(map(wire.quoted, subresource_of.split("/")))
         return decode(type(obj), await self.request("POST", path, body=wire.body(obj, resource)))
 
-    async def update(self, obj: T, subresource: str = "") -> T:
-        resource = resource_of(type(obj))
+    async def update(self, obj: T, subresource: str = "", *, resource: Resource[T] | None = None) -> T:
+        resource = resource or resource_of(type(obj))
         path = wire.path(resource, obj.namespace, obj.name, subresource)
         return decode(type(obj), await self.request("PUT", path, body=wire.body(obj, resource)))
 
@@ -234,6 +243,32 @@ class RestClient:
         resource = as_resource(model)
         path = wire.path(resource, namespace, name, subresource)
         data = await self.request("PATCH", path, body=orjson.dumps(patch), content_type=content_type)
+        return decode(resource.model, data)
+
+    async def apply(
+        self,
+        model: type[T] | Resource[T],
+        manifest: dict[str, Any],
+        *,
+        field_manager: str,
+        force: bool = False,
+        subresource: str = "",
+    ) -> T:
+        """Applies, on the server, the fields that `manifest` names; those that it no longer names are removed.
+
+        The manifest needs `metadata.name` and, for what lives in one, `metadata.namespace`. Raises: Conflict where
+        another manager owns one of the fields, unless `force`.
+        """
+        resource = as_resource(model)
+        meta = manifest["metadata"]
+        path = wire.path(resource, meta.get("namespace", ""), meta["name"], subresource)
+        data = await self.request(
+            "PATCH",
+            path,
+            params={"fieldManager": field_manager, "force": "true" if force else "false"},
+            body=orjson.dumps({"apiVersion": resource.api_version, "kind": resource.kind, **manifest}),
+            content_type=APPLY_PATCH,
+        )
         return decode(resource.model, data)
 
     async def update_with(

@@ -49,6 +49,7 @@ BUDGET_SECONDS = {
     "cluster/kubelet": 120,
     "cluster/kubeproxy": 60,
     "cluster/netagent": 20,
+    "cluster/operators": 20,
 }
 """By folder under tests/; the tests right in a folder count for it alone."""
 

@@ -45,7 +45,7 @@ class TableText:
 
     def _line(self, row: Dict, columns: list[int]) -> list[str]:
         meta = row.get("object", {}).get("metadata", {})
-        cells = [cell_text(row["cells"][i]) for i in columns]
+        cells = ["" if row["cells"][i] is None else cell_text(row["cells"][i]) for i in columns]
         name = next((at for at, i in enumerate(columns) if self._columns[i].get("format") == "name"), 0)
         cells[name] = self._prefix + cells[name]
         own = meta.get("labels") or {}

@@ -11,9 +11,9 @@ from controller_manager.controllers.network._endpointpods import family_of
 from controller_manager.controllers.network._slices import MANAGED_BY_LABEL, SERVICE_LABEL, Plan
 from controller_manager.controllers.network._subsets import MANAGED_BY_LABEL as ENDPOINTS_MANAGED_BY
 from controller_manager.controllers.network._triggertime import TRIGGER_TIME
-from controller_manager.ownership import owner_reference
 from kubeapi.core.endpoints import EndpointAddress, Endpoints, EndpointSubset
 from kubeapi.discovery.endpointslice import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
+from kubeclient.controller import owner_reference
 
 MIRROR = "endpointslicemirroring-controller.k8s.io"
 SKIP_LABEL = "endpointslice.kubernetes.io/skip-mirror"

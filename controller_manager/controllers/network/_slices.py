@@ -18,7 +18,6 @@ from controller_manager.controllers.network._endpointpods import (
     pod_addresses,
     ports_behind,
 )
-from controller_manager.ownership import owner_reference
 from controller_manager.podstate import is_ready
 from kubeapi.core._references import ObjectReference
 from kubeapi.core.node import Node
@@ -34,6 +33,7 @@ from kubeapi.discovery.endpointslice import (
     ForNode,
     ForZone,
 )
+from kubeclient.controller import owner_reference
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"

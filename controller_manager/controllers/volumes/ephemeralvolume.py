@@ -14,13 +14,12 @@ from controller_manager.controllers.volumes._poduse import (
     index_by_claim,
     is_made_for,
 )
-from controller_manager.ownership import owner_reference
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import claim_name
 from kubeapi.core.pod.volumes import Volume
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, owner_reference
 
 
 def claim_for(pod: Pod, volume: Volume) -> PersistentVolumeClaim:

@@ -13,9 +13,9 @@ from apimachinery.errors import AlreadyExists, Conflict, NotFound
 from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import from_dict, to_dict
 from controller_manager.controllers.workloads._templatehash import template_hash
-from controller_manager.ownership import owner_reference
 from kubeapi.apps.controllerrevision import ControllerRevision
 from kubeapi.core.pod.template import PodTemplateSpec
+from kubeclient.controller import owner_reference
 from kubeclient.rest import RestClient
 
 HASH_LABEL = "controller-revision-hash"

@@ -10,11 +10,11 @@ from apimachinery.conditions import is_true
 from apimachinery.meta import ObjectMeta
 from apimachinery.resource import resource_of
 from apimachinery.times import format_time, parse_time
-from controller_manager.ownership import owner_reference
 from kubeapi.batch._schedule import time_zone
 from kubeapi.batch.cronjob import SCHEDULED_TIME, CronJob, CronJobStatus
 from kubeapi.batch.job.model import COMPLETE, FAILED, Job, is_finished
 from kubeapi.core._references import ObjectReference
+from kubeclient.controller import owner_reference
 
 
 @dataclass(frozen=True, slots=True)

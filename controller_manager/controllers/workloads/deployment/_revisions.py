@@ -13,10 +13,10 @@ from controller_manager.controllers.workloads.deployment._rollout import (
     is_observed,
     oldest_first,
 )
-from controller_manager.ownership import owner_reference
 from kubeapi.apps.deployment import Deployment
 from kubeapi.apps.replicaset import ReplicaSet, ReplicaSetSpec
 from kubeapi.core.pod.template import PodTemplateSpec
+from kubeclient.controller import owner_reference
 
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"

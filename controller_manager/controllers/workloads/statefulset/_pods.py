@@ -9,11 +9,11 @@ import re
 
 from apimachinery.meta import ObjectMeta, OwnerReference
 from controller_manager.controllers.workloads._history import HASH_LABEL
-from controller_manager.ownership import owner_reference
 from kubeapi.apps.statefulset import DELETE, StatefulSet, volumes_with_claims
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.template import PodTemplateSpec
+from kubeclient.controller import owner_reference
 
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"

@@ -9,10 +9,9 @@ import pytest
 from apimachinery.meta import ObjectMeta
 from apimachinery.times import format_time, parse_time
 from controller_manager.controllers.workloads.cronjob.cronjob import CLOCK_SECONDS, CONTROLLER, CronJobReconciler
-from controller_manager.ownership import owner_reference
 from kubeapi.batch.cronjob import SCHEDULED_TIME, CronJob
 from kubeapi.batch.job.model import Job
-from kubeclient.controller import Result
+from kubeclient.controller import Result, owner_reference
 from kubeclient.workqueue import WorkQueue
 from tests.fakes.api import FakeApi, Running, settle
 from tests.fakes.clock import FakeClock

@@ -1,0 +1,1 @@
+../../../examples/site-operator/tests/test_site.py
