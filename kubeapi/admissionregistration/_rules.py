@@ -1,4 +1,4 @@
-"""What webhooks and admission policies share: the requests that they are about, and conditions in CEL."""
+"""What webhooks and admission policies share: the requests that they are about."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from apimachinery.meta import LabelSelector
 from apimachinery.model import Model
-from apimachinery.names import qualified_name_errors
 from apimachinery.validation import Errors, Path
 
 GROUP = "admissionregistration.k8s.io"
@@ -18,7 +17,6 @@ ALL = "*"
 CLUSTER, NAMESPACED = "Cluster", "Namespaced"
 SCOPES = (ALL, CLUSTER, NAMESPACED)
 OPERATIONS = (ALL, "CONNECT", "CREATE", "DELETE", "UPDATE")
-MAX_CONDITIONS = 64
 
 
 class RuleWithOperations(Model, protobuf="operations (apiGroups apiVersions resources scope*)"):
@@ -106,21 +104,3 @@ def _check_resources(errors: Errors, path: Path, resources: list[str]) -> None:
 def check_selectors(errors: Errors, path: Path, namespace: LabelSelector | None, objects: LabelSelector | None) -> None:
     errors.check_selector((*path, "namespaceSelector"), namespace)
     errors.check_selector((*path, "objectSelector"), objects)
-
-
-def check_conditions(errors: Errors, path: Path, conditions: Sequence[MatchCondition] | None) -> None:
-    """Checks all but the expressions, which the API server compiles."""
-    names: set[str] = set()
-    if len(conditions or ()) > MAX_CONDITIONS:
-        errors.too_many(path, len(conditions or ()), MAX_CONDITIONS)
-    for index, condition in enumerate(conditions or ()):
-        at = (*path, index)
-        if not condition.expression.strip():
-            errors.required((*at, "expression"))
-        if not condition.name:
-            errors.required((*at, "name"))
-            continue
-        errors.check_messages((*at, "name"), condition.name, qualified_name_errors(condition.name))
-        if condition.name in names:
-            errors.duplicate((*at, "name"), condition.name)
-        names.add(condition.name)

@@ -6,14 +6,16 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
+from apimachinery.names import qualified_name_errors
 from apimachinery.validation import Errors, Path
 from kubeapi.admissionregistration._expressions import BOOLEAN, Scope, check_expression
 from kubeapi.admissionregistration._matching import MatchResources, check_match
 from kubeapi.admissionregistration._policy import ParamKind, Variable, check_param_kind
-from kubeapi.admissionregistration._rules import FAILURE_POLICIES, OPERATIONS, MatchCondition, check_conditions
+from kubeapi.admissionregistration._rules import FAILURE_POLICIES, OPERATIONS, MatchCondition
 from kubecel import DYN
 from kubecel.parser import RESERVED
 
+MAX_CONDITIONS = 64
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*", re.ASCII)
 
 
@@ -44,11 +46,24 @@ def check_matching_part(
 
 
 def check_match_conditions(errors: Errors, path: Path, conditions: Sequence[MatchCondition], scope: Scope) -> None:
-    check_conditions(errors, path, conditions)
+    names: set[str] = set()
+    if len(conditions) > MAX_CONDITIONS:
+        errors.too_many(path, len(conditions), MAX_CONDITIONS)
     for index, condition in enumerate(conditions):
-        if condition.expression.strip():
-            at = (*path, index, "expression")
-            check_expression(errors, at, condition.expression, scope, expected=BOOLEAN, variables=False)
+        at = (*path, index)
+        if not condition.expression.strip():
+            errors.required((*at, "expression"))
+        else:
+            check_expression(
+                errors, (*at, "expression"), condition.expression, scope, expected=BOOLEAN, variables=False
+            )
+        if not condition.name:
+            errors.required((*at, "name"))
+            continue
+        errors.check_messages((*at, "name"), condition.name, qualified_name_errors(condition.name))
+        if condition.name in names:
+            errors.duplicate((*at, "name"), condition.name)
+        names.add(condition.name)
 
 
 def check_variables(errors: Errors, path: Path, variables: Sequence[Variable], scope: Scope) -> None:

@@ -1,9 +1,9 @@
-"""The policies in force: compiled once, found by the kind of request that they are about."""
+"""The policies in force, compiled once, with their bindings and parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -13,8 +13,9 @@ from apimachinery.errors import FieldError, StatusError
 from apimachinery.model import decode
 from apimachinery.resource import Resource
 from apimachinery.selectors import selector_of
-from apiserver.admission._matching import KindMatch, Matcher, RequestKind
-from apiserver.admission._plugin import UPDATE, Attributes, Lookup, refused
+from apiserver.admission._index import RequestIndex
+from apiserver.admission._matching import Matcher, RequestKind
+from apiserver.admission._plugin import Attributes, Lookup, refused
 from apiserver.storage.interface import Entry
 from kubeapi.admissionregistration._expressions import BOOLEAN, Scope
 from kubeapi.admissionregistration._policy import ParamKind, PolicyBindingSpec
@@ -28,7 +29,6 @@ OWN_KINDS = frozenset(
 )
 """No policy is about policies: one that refused all would stay forever."""
 REVIEWS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
-MOST_KINDS = 4096  # kinds of requests that are remembered; then all are forgotten
 
 
 class NotConfigured(Exception):
@@ -66,89 +66,49 @@ class Bound(Generic[S]):
     policy: S
     binding: str
     spec: PolicyBindingSpec
-    matcher: Matcher
 
 
-@dataclass(frozen=True)
-class Candidate(Generic[S]):
-    """A bound policy that may be about a request of some kind."""
+class PolicySet(RequestIndex[Bound[S]]):
+    """All policies of one kind with their bindings, in the order of their names."""
 
-    bound: Bound[S]
-    matches: tuple[KindMatch, KindMatch]
-    version: Resource[Any]
-    """The version of the resource that the policy's rules are about."""
+    def __init__(
+        self,
+        lookup: Lookup,
+        policies: Resource[Any],
+        bindings: Resource[Any],
+        compile_policy: Callable[[Any], S],
+        *,
+        converts: bool,
+    ) -> None:
+        """`converts`: a policy sees objects in the version that it is about, where a request is made in another."""
+        super().__init__(lookup, policies, bindings)
+        self.converts = converts
+        self._policies, self._bindings, self._compile = policies, bindings, compile_policy
+        self._compiled: dict[str, tuple[int, S]] = {}
+        """By name, with the revision."""
 
-
-Compile = Callable[[Any], S]
-
-
-@dataclass
-class PolicySet(Generic[S]):
-    """All policies of one kind with their bindings, as the watch cache has them."""
-
-    lookup: Lookup
-    policies: Resource[Any]
-    bindings: Resource[Any]
-    compile: Callable[[Any], S]
-    converts: bool
-    """Whether objects are shown in the version that a policy is about, where a request is made in another."""
-    _seen: tuple[int, int] = (-1, -1)
-    _kept: dict[str, tuple[int, S]] = field(default_factory=dict)
-    _bound: list[Bound[S]] = field(default_factory=list)
-    _kinds: dict[tuple[str, ...], list[Candidate[S]]] = field(default_factory=dict)
-
-    def about(self, attributes: Attributes) -> list[Candidate[S]]:
-        """Returns the policies that are about the request, in the order of their names."""
-        storage = self.lookup.storage
-        state = storage.changed(self.policies), storage.changed(self.bindings)
-        if state != self._seen:
-            self._read(state)
-        if not self._bound:
-            return []
-        resource = attributes.resource
-        key = resource.group, resource.version, resource.plural, attributes.subresource, attributes.operation
-        candidates = self._kinds.get(key)
-        if candidates is None:
-            if len(self._kinds) >= MOST_KINDS:
-                self._kinds.clear()
-            candidates = self._kinds[key] = list(self._candidates(RequestKind.of(attributes), resource))
-        return [
-            candidate
-            for candidate in candidates
-            if all(match.matches(attributes, self.lookup) for match in candidate.matches)
-        ]
-
-    def _read(self, state: tuple[int, int]) -> None:
+    def read(self) -> list[tuple[Bound[S], Sequence[Matcher]]]:
         """Compiles the policies that have changed, and binds all anew."""
-        kept: dict[str, tuple[int, S]] = {}
-        for entry in self.lookup.storage.snapshot(self.policies):
-            known = self._kept.get(entry.name)
-            if known is None or known[0] != entry.revision:
-                known = entry.revision, self.compile(decode(self.policies.model, entry.value))
-            kept[entry.name] = known
-        self._kept = kept
-        bindings = [decode(self.bindings.model, entry.value) for entry in self.lookup.storage.snapshot(self.bindings)]
+        before, self._compiled = self._compiled, {}
+        for entry in self.lookup.storage.snapshot(self._policies):
+            compiled = before.get(entry.name)
+            if compiled is None or compiled[0] != entry.revision:
+                compiled = entry.revision, self._compile(decode(self._policies.model, entry.value))
+            self._compiled[entry.name] = compiled
+        bindings = [decode(self._bindings.model, entry.value) for entry in self.lookup.storage.snapshot(self._bindings)]
         bound = [
-            Bound(kept[spec.policyName][1], binding.name, spec, Matcher(spec.matchResources, needs_rules=False))
+            (
+                Bound(policy := self._compiled[spec.policyName][1], binding.name, spec),
+                (policy.matcher, Matcher(spec.matchResources, needs_rules=False)),
+            )
             for binding in bindings
-            if (spec := binding.spec).policyName in kept
+            if (spec := binding.spec).policyName in self._compiled
         ]
-        self._bound = sorted(bound, key=lambda each: (each.policy.name, each.binding))
-        self._kinds = {}
-        self._seen = state
+        return sorted(bound, key=lambda each: (each[0].policy.name, each[0].binding))
 
-    def _candidates(self, kind: RequestKind, resource: Resource[Any]) -> Iterator[Candidate[S]]:
-        if kind.subresource == "binding" and kind.operation == UPDATE:
-            return  # what a Binding, which has passed them, makes of its pod
-        if (kind.group == GROUP and kind.resource in OWN_KINDS) or (kind.group in REVIEWS and not resource.stored):
-            return
-        versions = self.lookup.equivalents(resource) if self.converts else []
-        others = [kind.in_version(version) for version in versions]
-        by_kind = dict(zip((kind, *others), (resource, *versions), strict=True))
-        for bound in self._bound:
-            policy, binding = bound.policy.matcher.of_kind(kind, others), bound.matcher.of_kind(kind, others)
-            if policy is not None and binding is not None:
-                yield Candidate(bound, (policy, binding), by_kind[policy.kind])
+    def spares(self, kind: RequestKind, resource: Resource[Any]) -> bool:
+        own = kind.group == GROUP and kind.resource in OWN_KINDS
+        return own or (kind.group in REVIEWS and not resource.stored)
 
 
 def compile_parts(spec: Any, scope: Scope) -> tuple[list[tuple[str, Program]], dict[str, Program]]:

@@ -103,7 +103,7 @@ class MutatingPolicies:
 
     def mutate(self, attributes: Attributes) -> Awaitable[None] | None:
         """Raises: StatusError."""
-        policies = [candidate.bound for candidate in self._set.about(attributes)]
+        policies = [candidate.subject for candidate in self._set.about(attributes)]
         if not policies or attributes.obj is None:
             return None
         return self._mutate(Review(attributes, self._lookup), policies)

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from apiserver.admission._index import Candidate
 from apiserver.admission._matching import OPERATIONS
 from apiserver.admission._plugin import Attributes, Lookup, Plugin
 from apiserver.admission._review import Review
@@ -26,7 +27,6 @@ from apiserver.admission.policies._evaluation import (
 from apiserver.admission.policies._metrics import NO_ERROR, PolicyMetrics
 from apiserver.admission.policies._policies import (
     Bound,
-    Candidate,
     Compiled,
     NotConfigured,
     Params,
@@ -159,7 +159,7 @@ class ValidatingPolicies:
     async def _check_rest(
         self,
         waiting: Awaitable[None],
-        policies: Sequence[Candidate[ValidatingPolicy]],
+        policies: Sequence[Candidate[Bound[ValidatingPolicy]]],
         review: Review,
         verdict: Verdict,
     ) -> None:
@@ -170,10 +170,10 @@ class ValidatingPolicies:
         _conclude(review.attributes, verdict)
 
     def _check(
-        self, candidate: Candidate[ValidatingPolicy], review: Review, verdict: Verdict
+        self, candidate: Candidate[Bound[ValidatingPolicy]], review: Review, verdict: Verdict
     ) -> Awaitable[None] | None:
         """Evaluates one policy, with each of its parameters, and adds what it found."""
-        bound, shown = candidate.bound, review.in_version(candidate.version)
+        bound, shown = candidate.subject, review.in_version(candidate.version)
         policy, started = bound.policy, time.perf_counter()
         try:
             if policy.fault:

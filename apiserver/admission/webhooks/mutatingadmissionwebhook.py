@@ -10,11 +10,12 @@ import orjson
 
 from apimachinery.errors import InternalError, StatusError
 from apimachinery.patch.json import json_patch
+from apiserver.admission._index import Candidate
 from apiserver.admission._matching import OPERATIONS
 from apiserver.admission._plugin import CONNECT, Attributes, Lookup, Plugin
 from apiserver.admission._review import Review, converted, replace_object
 from apiserver.admission.webhooks._call import WebhookMetrics, ask
-from apiserver.admission.webhooks._configured import Candidate, HookSet, conditions_met
+from apiserver.admission.webhooks._configured import Hook, HookSet, conditions_met
 from kubeapi.admissionregistration._rules import GROUP
 from kubeapi.admissionregistration.mutatingwebhookconfiguration import IF_NEEDED
 
@@ -34,7 +35,7 @@ class MutatingWebhooks:
         hooks = self._hooks.about(attributes)
         return self._ask_all(Review(attributes, self._lookup), hooks) if hooks else None
 
-    async def _ask_all(self, review: Review, candidates: Sequence[Candidate]) -> None:
+    async def _ask_all(self, review: Review, candidates: Sequence[Candidate[Hook]]) -> None:
         """Asks each webhook, and those that want it once more where a later one has changed the object."""
         first = document = review.document()
         seen: list[Document | None] = []
@@ -42,16 +43,16 @@ class MutatingWebhooks:
             document = await self._changed(candidate, review, document, 0)
             seen.append(document)
         for candidate, known in zip(candidates, seen, strict=True):
-            if candidate.hook.spec.reinvocationPolicy == IF_NEEDED and document != known:
+            if candidate.subject.spec.reinvocationPolicy == IF_NEEDED and document != known:
                 document = await self._changed(candidate, review, document, 1)
         if document is not None and document != first:
             replace_object(review.attributes, document)
 
     async def _changed(
-        self, candidate: Candidate, review: Review, document: Document | None, turn: int
+        self, candidate: Candidate[Hook], review: Review, document: Document | None, turn: int
     ) -> Document | None:
         """Returns the document as the webhook leaves it. Raises: StatusError."""
-        hook, version, resource = candidate.hook, candidate.version, review.attributes.resource
+        hook, version, resource = candidate.subject, candidate.version, review.attributes.resource
         review = review.in_version(version)
         shown = document
         if document is not None and version is not resource:

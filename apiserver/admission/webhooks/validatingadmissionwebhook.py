@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 
+from apiserver.admission._index import Candidate
 from apiserver.admission._matching import OPERATIONS
 from apiserver.admission._plugin import CONNECT, Attributes, Lookup, Plugin
 from apiserver.admission._review import Review
 from apiserver.admission.webhooks._call import WebhookMetrics, ask
-from apiserver.admission.webhooks._configured import Candidate, HookSet, conditions_met
+from apiserver.admission.webhooks._configured import Hook, HookSet, conditions_met
 from kubeapi.admissionregistration._rules import GROUP
 
 
@@ -26,8 +27,8 @@ class ValidatingWebhooks:
         hooks = self._hooks.about(attributes)
         return self._ask_all(Review(attributes, self._lookup), hooks) if hooks else None
 
-    async def _ask_all(self, review: Review, candidates: Sequence[Candidate]) -> None:
-        reviews = [(each.hook, review.in_version(each.version)) for each in candidates]
+    async def _ask_all(self, review: Review, candidates: Sequence[Candidate[Hook]]) -> None:
+        reviews = [(each.subject, review.in_version(each.version)) for each in candidates]
         asked = [(hook, shown) for hook, shown in reviews if await conditions_met(hook, shown, shown.document())]
         answers = await asyncio.gather(
             *(ask(hook, shown, shown.document(), self.metrics) for hook, shown in asked), return_exceptions=True

@@ -1,0 +1,82 @@
+"""The policies or webhooks in force, found by the kind of request that they are about."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from apimachinery.resource import Resource
+from apiserver.admission._matching import KindMatch, Matcher, RequestKind
+from apiserver.admission._plugin import UPDATE, Attributes, Lookup
+
+T = TypeVar("T")
+
+MOST_KINDS = 4096  # kinds of requests that are remembered; then all are forgotten
+
+
+@dataclass(frozen=True)
+class Candidate(Generic[T]):
+    """A policy or webhook that may be about a request of some kind."""
+
+    subject: T
+    matches: Sequence[KindMatch]
+    """All have to match a request."""
+    version: Resource[Any]
+    """The version of the resource that its rules are about."""
+
+
+class RequestIndex(ABC, Generic[T]):
+    """Follows objects in the watch cache. What the kind of a request decides is worked out once for each kind."""
+
+    converts = True
+    """Whether rules may be about another version of the resource than that of the request."""
+
+    def __init__(self, lookup: Lookup, *sources: Resource[Any]) -> None:
+        """`sources` are the kinds of the objects that `read` reads."""
+        self.lookup, self._sources = lookup, sources
+        self._seen: list[int] = []
+        self._subjects: Sequence[tuple[T, Sequence[Matcher]]] = ()
+        self._kinds: dict[tuple[str, ...], list[Candidate[T]]] = {}
+
+    @abstractmethod
+    def read(self) -> Sequence[tuple[T, Sequence[Matcher]]]:
+        """Returns all policies or webhooks in their order, each with what must match; called after any change."""
+
+    @abstractmethod
+    def spares(self, kind: RequestKind, resource: Resource[Any]) -> bool:
+        """Tells whether none is ever asked about requests of this kind."""
+
+    def about(self, attributes: Attributes) -> list[Candidate[T]]:
+        """Returns those that are about the request."""
+        seen = [self.lookup.storage.changed(source) for source in self._sources]
+        if seen != self._seen:
+            self._subjects, self._kinds, self._seen = self.read(), {}, seen
+        if not self._subjects:
+            return []
+        resource = attributes.resource
+        key = resource.group, resource.version, resource.plural, attributes.subresource, attributes.operation
+        candidates = self._kinds.get(key)
+        if candidates is None:
+            if len(self._kinds) >= MOST_KINDS:
+                self._kinds.clear()
+            candidates = self._kinds[key] = list(self._candidates(RequestKind.of(attributes), resource))
+        return [
+            candidate
+            for candidate in candidates
+            if all(match.matches(attributes, self.lookup) for match in candidate.matches)
+        ]
+
+    def _candidates(self, kind: RequestKind, resource: Resource[Any]) -> Iterator[Candidate[T]]:
+        if kind.subresource == "binding" and kind.operation == UPDATE:
+            return  # what a Binding, which has passed them, makes of its pod
+        if self.spares(kind, resource):
+            return
+        versions = self.lookup.equivalents(resource) if self.converts else []
+        others = [kind.in_version(version) for version in versions]
+        by_kind = dict(zip((kind, *others), (resource, *versions), strict=True))
+        for subject, matchers in self._subjects:
+            matches = [match for matcher in matchers if (match := matcher.of_kind(kind, others)) is not None]
+            if len(matches) == len(matchers):
+                yield Candidate(subject, matches, by_kind[matches[0].kind])
