@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 
@@ -23,6 +23,14 @@ async def first_of(*waits: Coroutine[Any, Any, Any]) -> int:
     index = next(index for index, task in enumerate(tasks) if task in done)
     tasks[index].result()
     return index
+
+
+async def wait_for(event: asyncio.Event, seconds: float | None) -> bool:
+    """Waits until the event is set, or for so long (None: without end); tells whether it is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from pathlib import Path
 from componentbase import logs, process
 from componentbase.daemon import FatalError
 from componentbase.privatefiles import write_private
+from componentbase.tasks import wait_for
 from ingress.configuration import CONFIGURATION, RUNTIME_SOCKET, Rendered
 
 START_SECONDS, ANSWER_SECONDS, STOP_SECONDS = 30.0, 10.0, 5.0
@@ -125,11 +126,8 @@ class Proxy:
         before = await self._worker()
         self._ready.clear()
         self._process.send_signal(signal.SIGUSR2)
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await self._ready.wait()
-        except TimeoutError:
-            raise ProxyError("its new workers did not start in time") from None
+        if not await wait_for(self._ready, START_SECONDS):
+            raise ProxyError("its new workers did not start in time")
         if await self._worker() == before:
             raise ProxyError("its new workers did not start: see its log")
         self.reloads += 1

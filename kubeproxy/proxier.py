@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.process import CommandError
+from componentbase.tasks import wait_for
 from kubeproxy import metrics
 from kubeproxy.family import Changes, FamilyRules
 from kubeproxy.flows.conntrack import UdpCleaner
@@ -97,14 +98,7 @@ class Proxier:
                 retry_seconds = min(max(2 * retry_seconds, RETRY_FIRST_SECONDS), RETRY_MAX_SECONDS) if failed else 0.0
                 await self._clock.sleep(retry_seconds or self._min_sync_seconds)
             if not failed:
-                await self._wait(max(0.0, next_period - self._clock.monotonic()))
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+                await wait_for(self._wake, max(0.0, next_period - self._clock.monotonic()))
 
     async def _sync(self, *, periodic: bool) -> bool:
         """Writes what changed; False, logged, if anything is to be tried again."""

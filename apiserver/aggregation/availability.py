@@ -30,6 +30,7 @@ from apiserver.storage.interface import StorageError
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.net.http1_client import connect, request_head
+from componentbase.tasks import wait_for
 from kubeapi.apiregistration.apiservice import AVAILABLE, GROUP, RESOURCE, APIService, APIServiceCondition
 
 AGGREGATOR = User("system:kube-aggregator", "", (MASTERS,))
@@ -99,9 +100,7 @@ class AvailabilityChecker:
             self._foreign.replace({key: item.foreign() for key, item in self._watched.items()})
             next_due = min((item.due for item in self._watched.values()), default=None)
             timeout = None if next_due is None else max(next_due - self._clock.monotonic(), 0)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
-                    await self._changed.wait()
+            if await wait_for(self._changed, timeout):
                 await asyncio.sleep(SETTLE_SECONDS)
 
     def _take_over(self) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from componentbase import daemon, logs
 from componentbase.daemon import FatalError
+from componentbase.tasks import wait_for
 from kubeapi.core.node import Node
 from kubeclient.config import ConfigError, load_config
 from kubeclient.informer import Informer
@@ -74,11 +75,7 @@ async def keep_routes(rest: RestClient, own_network: str, own_name: str, metric:
                 log.warning("routes not set", error=str(error))
                 retry_seconds = RETRY_SECONDS
             await asyncio.to_thread(ready_file.touch)
-            try:
-                async with asyncio.timeout(retry_seconds):
-                    await changed.wait()
-            except TimeoutError:
-                continue
+            await wait_for(changed, retry_seconds)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(nodes.run())

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from componentbase.tasks import wait_for
 from mini_cluster.cluster.component import Component
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.errors import LauncherError
@@ -144,9 +145,7 @@ class Keeper:
             delay = backoff.after(time.monotonic() - began)
             self._process = None
             self._show(BACKOFF, f"{problem}; next start in {delay:g} s")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await self._retry_now.wait()
+            await wait_for(self._retry_now, delay)
             self.status.restarts += 1
 
     def retry_now(self) -> None:

@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 from componentbase.removal import remove_folder
+from componentbase.tasks import wait_for
 from mini_cluster.cluster.component import Component, Programs
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import ETCD, etcd_members
@@ -185,10 +186,7 @@ class Supervisor:
                     raise StateError(f"{status.name} does not stay up: {status.detail}\n{end}")
             if all(status.state == READY for status in statuses):
                 return
-            try:
-                async with asyncio.timeout(HEARTBEAT_SECONDS):
-                    await changes.wait()
-            except TimeoutError:
+            if not await wait_for(changes, HEARTBEAT_SECONDS):
                 yield {"waiting": [status.name for status in statuses if status.state != READY]}
 
     def _load_state(self) -> ClusterState:

@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from componentbase import logs, metrics
 from componentbase.clock import Clock
 from componentbase.process import CommandError
+from componentbase.tasks import wait_for
 from kubeapi.core.node import Node
 from kubeapi.networking.networkpolicy import NetworkPolicy
 from netagent.policy.plan import plan
@@ -89,8 +90,7 @@ class Enforcer:
         """Syncs until cancelled; call it when the informers have listed."""
         retry_seconds = 0.0
         while True:
-            await self._wait(self._check_seconds)
-            check = not self._wake.is_set()
+            check = not await wait_for(self._wake, self._check_seconds)
             self._wake.clear()
             if self._outdated_since is None and not check:
                 self._outdated_since = self._clock.monotonic()
@@ -100,13 +100,6 @@ class Enforcer:
                 retry_seconds = min(max(2 * retry_seconds, RETRY_FIRST_SECONDS), RETRY_MAX_SECONDS)
                 self._wake.set()
             await self._clock.sleep(retry_seconds or MIN_SYNC_SECONDS)
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
 
     async def _sync(self, check: bool) -> bool:
         """Writes what has changed, and with `check` all anew where others have touched it; False, logged, to be tried

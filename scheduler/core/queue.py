@@ -19,6 +19,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from componentbase.clock import Clock
+from componentbase.tasks import wait_for
 from scheduler.events import WAITING_POD, ClusterEvent, pod_change
 from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import Shape, Shapes
@@ -255,11 +256,7 @@ class SchedulingQueue:
             if queued is not None:
                 return queued
             self._wake.clear()
-            try:
-                async with asyncio.timeout(self.seconds_to_next()):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            await wait_for(self._wake, self.seconds_to_next())
 
     def pop_nowait(self) -> QueuedPod | None:
         self.flush()

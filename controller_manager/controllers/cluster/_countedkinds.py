@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from apimachinery.errors import StatusError
 from apimachinery.meta import Object
 from componentbase import logs
+from componentbase.tasks import wait_for
 from kubeapi.core.resourcequota.evaluators import Kind
 from kubeclient.controller import ControllerContext
 from kubeclient.discovery import APIResource, discover
@@ -54,9 +54,7 @@ class CountedKinds:
         """Never returns. Calls `on_known` once the objects of a kind are known, or that it is not served, and
         `on_add` and `on_delete` for each object that comes or goes."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS if self._wanted else None):
-                    await self._wakes.wait()
+            await wait_for(self._wakes, LOOK_SECONDS if self._wanted else None)
             self._wakes.clear()
             wanted = set(self._wanted)
             try:

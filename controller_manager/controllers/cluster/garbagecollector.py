@@ -15,6 +15,7 @@ from apimachinery.errors import Conflict, MethodNotAllowed, NotFound, StatusErro
 from apimachinery.meta import Object, ObjectMeta, OwnerReference, split_key
 from apimachinery.resource import Resource
 from componentbase import logs
+from componentbase.tasks import wait_for
 from controller_manager.controllers.cluster._ownergraph import (
     FOREGROUND,
     ORPHAN,
@@ -64,12 +65,8 @@ class GarbageCollector:
         while True:
             self._kinds_changed.clear()
             wait = await self._follow_all(queue)
-            try:
-                async with asyncio.timeout(wait):
-                    await self._kinds_changed.wait()
-            except TimeoutError:
-                continue
-            await self._clock.sleep(DISCOVERY_RETRY_SECONDS)  # a new kind is served a moment after it is defined
+            if await wait_for(self._kinds_changed, wait):
+                await self._clock.sleep(DISCOVERY_RETRY_SECONDS)  # a new kind is served a moment after it is defined
 
     async def _follow_all(self, queue: WorkQueue) -> float | None:
         """Returns in how many seconds to try again, because not all could be read; None when there is no need to."""
