@@ -25,12 +25,11 @@ NO_OBJECTS: Mapping[str, ObjectType] = {}
 class Program:
     """A compiled expression; it may be evaluated any number of times."""
 
-    __slots__ = ("_names", "_size", "_step", "largest_cost", "source", "tree", "type", "uses")
+    __slots__ = ("_names", "_size", "_step", "largest_cost", "source", "type", "uses")
 
     def __init__(self, source: str, tree: Node, variables: Mapping[str, Type]) -> None:
         closures = Closures(variables, TYPE_NAMES)
         self.source = source
-        self.tree = tree
         self.type = tree.type
         """The type of the result, as far as it is known."""
         self.largest_cost = largest_cost(tree)

@@ -48,12 +48,15 @@ class KindPublisher:
         self._locator = locator
         self._clock = clock
         self._made: dict[str, list[Store[CustomObject]]] = {}
+        self._webhooks: dict[str, ConversionWebhook] = {}
 
     def publish(self, kind: CustomKind) -> None:
         for resource in kind.served:
             if other := self._catalogue.find(resource.group, resource.version, resource.plural):
                 raise CatalogueError(f"{kind.name} would stand where {other} is served")
-        webhook = ConversionWebhook(kind.conversion["webhook"], self._locator) if uses_webhook(kind) else None
+        webhook = None
+        if uses_webhook(kind):
+            webhook = self._webhooks[kind.name] = ConversionWebhook(kind.conversion["webhook"], self._locator)
         made = self._made[kind.name] = [self._store(kind, resource, webhook) for resource in kind.served]
         for store in made:
             resource = store.resource
@@ -74,6 +77,8 @@ class KindPublisher:
         return Store(resource, storage, self._admission, self._clock, hooks, spec_subresources=("scale",))
 
     def withdraw(self, kind: CustomKind) -> None:
+        if webhook := self._webhooks.pop(kind.name, None):
+            webhook.close()
         for store in self._made.pop(kind.name):
             resource = store.resource
             self._catalogue.remove(resource)

@@ -15,7 +15,7 @@ from apimachinery.errors import FieldError, forbidden, invalid, quote, required
 from apimachinery.validation import Path, render
 from apiserver.apiextensions.schema.branches import Branch, Raw
 from apiserver.apiextensions.schema.fieldpath import resolve
-from apiserver.apiextensions.schema.same import same
+from apiserver.apiextensions.schema.same import by_key, item_key, same
 from apiserver.apiextensions.schema.values import MAX_FAULTS
 from kubecel import (
     EXPRESSION_LIMIT,
@@ -27,7 +27,6 @@ from kubecel import (
     optional_of,
 )
 from kubecel.schemas import converter, declared_type
-from kubecel.syntax import Ident, Node, children
 from kubecel.values import NONE, Optional
 
 BUDGET = 10_000_000  # units of cost for all rules of an object together, as upstream
@@ -65,7 +64,7 @@ class Rule:
 
     @cached_property
     def is_transition(self) -> bool:
-        return uses(self.program, "oldSelf")
+        return "oldSelf" in self.program.uses
 
     @property
     def name(self) -> str:
@@ -75,17 +74,6 @@ class Rule:
     @property
     def default_message(self) -> str:
         return self.name if self.raw.get("message") else f"failed rule: {self.name}"
-
-
-def uses(program: Program, name: str) -> bool:
-    """Tells whether an expression names a variable."""
-    nodes: list[Node] = [program.tree]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, Ident) and node.name == name:
-            return True
-        nodes += children(node)
-    return False
 
 
 def asks(schema: Raw) -> bool:
@@ -153,9 +141,9 @@ class _Run:
         if isinstance(value, dict):
             self._walk_object(branch, value, was, nearest, at)
         elif isinstance(value, list) and branch.items is not None:
-            by_key = _by_key(branch.schema, was)
+            items_before = by_key(branch.schema, was)
             for index, item in enumerate(value):
-                before = by_key.get(_key(branch.schema, item), _ABSENT)
+                before = items_before.get(item_key(branch.schema, item), _ABSENT)
                 self.walk(branch.items, item, before, _nearest(item, before, nearest), (*at, index))
 
     def _walk_object(self, branch: Branch, value: dict[str, Any], was: Any, nearest: _Pair, at: Path) -> None:
@@ -255,15 +243,3 @@ class _Run:
 
 def _nearest(value: Any, was: Any, outer: _Pair) -> _Pair:
     return outer if was is _ABSENT else (value, was)
-
-
-def _by_key(schema: Raw, was: Any) -> dict[str, Any]:
-    if schema.get("x-kubernetes-list-type") != "map" or not isinstance(was, list):
-        return {}
-    return {_key(schema, item): item for item in was}
-
-
-def _key(schema: Raw, item: Any) -> str:
-    if not isinstance(item, dict):
-        return ""
-    return quote([item.get(name) for name in schema.get("x-kubernetes-list-map-keys") or ()])

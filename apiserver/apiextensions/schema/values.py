@@ -15,7 +15,7 @@ from apiserver.apiextensions.schema.formats import check_of
 from apiserver.apiextensions.schema.node import Node
 from apiserver.apiextensions.schema.paths import At, dotted
 from apiserver.apiextensions.schema.patterns import compile_pattern
-from apiserver.apiextensions.schema.same import same
+from apiserver.apiextensions.schema.same import by_key, item_key, same
 
 _KINDS: dict[type, str] = {
     dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number",
@@ -201,17 +201,9 @@ def _check_changes(node: Node, value: Any, old: Any, at: At, report: Report) -> 
                 was = old.get(name, _ABSENT) if type(old) is dict else _ABSENT
                 _check_changes(child, member, was, (at, name), report)
     elif type(value) is list and (items := node.items) is not None:
-        by_key = _by_key(node, old) if type(old) is list else {}
+        items_before = by_key(node.raw, old)
         for index, item in enumerate(value):
-            _check_changes(items, item, by_key.get(_key(node, item), _ABSENT), (at, index), report)
-
-
-def _by_key(node: Node, items: list[Any]) -> dict[str, Any]:
-    return {_key(node, item): item for item in items} if node.list_type == "map" else {}
-
-
-def _key(node: Node, item: Any) -> str:
-    return quote([item.get(name) for name in node.list_keys]) if isinstance(item, dict) else ""
+            _check_changes(items, item, items_before.get(item_key(node.raw, item), _ABSENT), (at, index), report)
 
 
 # -- the checks of a schema, by the kind of the value: prepared when the first value comes

@@ -10,7 +10,7 @@ from typing import Any
 
 from apimachinery.validation import Errors, Path, render
 from apiserver.apiextensions.schema.fieldpath import resolve
-from apiserver.apiextensions.schema.rules import Rule, rules_of, uses
+from apiserver.apiextensions.schema.rules import Rule, rules_of
 from kubecel import BOOL, STRING, CompileError, Program
 from kubecel.schemas import MAX_REQUEST, smallest_size
 
@@ -92,7 +92,7 @@ class Expressions:
                     self._refuse(rule, where, "messageExpression must evaluate to a string")
                 elif message is not None:
                     self._observe(message, 1, where, "estimated messageExpression cost")
-            if program is not None and uses(program, "oldSelf"):
+            if program is not None and "oldSelf" in program.uses:
                 if uncorrelated is not None:
                     text = "oldSelf cannot be used on the uncorrelatable portion of the schema within"
                     self.errors.invalid((*path, "rule"), rule.raw["rule"], f"{text} {render(uncorrelated)}")
