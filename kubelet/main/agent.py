@@ -183,6 +183,7 @@ class Agent:
             self._clock,
             keep_images=(options.pause_image,),
             may_touch=table.is_syncing,
+            has_ended=table.has_ended,
             report=lambda reason, message: self.recorder.event(self.node.current(), "Warning", reason, message),
             policy=options.resources.garbage,
         )

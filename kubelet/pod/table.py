@@ -72,6 +72,11 @@ class PodTable:
         work = self._works.get(uid)
         return work is not None and work.state == "sync"
 
+    def has_ended(self, uid: str) -> bool:
+        """Tells whether nothing of the pod runs any more, or will."""
+        work = self._works.get(uid)
+        return work is not None and work.state == "terminated"
+
     def uids(self) -> set[str]:
         return set(self._works)
 

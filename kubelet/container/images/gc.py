@@ -128,6 +128,7 @@ def disk_usage(path: str) -> tuple[int, int]:
 class GarbageCollector:
     """`keep_images`: references never removed. `may_touch(uid)` is False for pods that another part is cleaning up.
 
+    `has_ended(uid)` tells of pods that keep their containers for their logs alone, until the disk is full.
     `report(reason, message)` tells the node's user what could not be done.
     """
 
@@ -138,6 +139,7 @@ class GarbageCollector:
         *,
         keep_images: Sequence[str],
         may_touch: Callable[[str], bool],
+        has_ended: Callable[[str], bool],
         report: Callable[[str, str], None],
         policy: GarbagePolicy = GarbagePolicy(),
         disk: Callable[[str], tuple[int, int]] = disk_usage,
@@ -146,6 +148,7 @@ class GarbageCollector:
         self._clock = clock
         self._keep_images = keep_images
         self._may_touch = may_touch
+        self._has_ended = has_ended
         self._report = report
         self._policy = policy
         self._disk = disk
@@ -167,15 +170,15 @@ class GarbageCollector:
 
     async def collect_containers(self) -> None:
         """Raises: EngineError."""
-        await self._remove_dead(self._policy)
+        await self._remove_dead(self._policy, self._may_touch)
 
     async def remove_unused(self) -> None:
         """Frees all disk that no pod needs now: dead containers and unused images. Raises: EngineError."""
-        await self._remove_dead(EVERYTHING)
+        await self._remove_dead(EVERYTHING, lambda uid: self._may_touch(uid) or self._has_ended(uid))
         await self._remove_images(await self._unused_images(0.0))
 
-    async def _remove_dead(self, policy: GarbagePolicy) -> None:
-        pods = [pod for uid, pod in (await self._runtime.pods()).items() if self._may_touch(uid)]
+    async def _remove_dead(self, policy: GarbagePolicy, may_touch: Callable[[str], bool]) -> None:
+        pods = [pod for uid, pod in (await self._runtime.pods()).items() if may_touch(uid)]
         for container_id in dead_containers(pods, policy, self._clock.now()):
             await self._runtime.remove_container(container_id)
         for sandbox_id in dead_sandboxes(pods):

@@ -99,12 +99,13 @@ class Bench:
         self.clock = FakeClock()
         self.runtime = FakeRuntime(now=self.clock.now)
         self.used = used
-        self.touchable = True
+        self.touchable, self.ended = True, False
         self.collector = GarbageCollector(
             self.runtime,
             self.clock,
             keep_images=("pause:1",),
             may_touch=lambda uid: self.touchable,
+            has_ended=lambda uid: self.ended,
             report=lambda reason, message: self.reports.append((reason, message)),
             policy=policy,
             disk=lambda path: (100, self.used),
@@ -127,6 +128,23 @@ async def test_only_pods_in_hand_are_touched() -> None:
     bench.touchable = True
     await bench.collector.collect_containers()
     assert [c.status.attempt for c in bench.runtime.containers.values()] == [2]
+
+
+async def test_the_logs_of_a_pod_that_has_ended_go_when_the_disk_is_full() -> None:
+    bench = Bench()
+    bench.runtime.add_image("app")
+    sandbox_id = (await bench.runtime.create_sandbox(SandboxConfig(REF))).id
+    container_id = await bench.runtime.create_container(sandbox_id, ContainerConfig(REF, "main", "app", "app"))
+    await bench.runtime.start_container(container_id)
+    bench.runtime.exit(container_id, 1)
+    bench.touchable = False
+    await bench.collector.remove_unused()
+    assert bench.runtime.containers
+    bench.ended = True
+    await bench.collector.collect_containers()
+    assert bench.runtime.containers
+    await bench.collector.remove_unused()
+    assert not bench.runtime.containers
 
 
 async def test_images_are_removed_until_enough_is_free_and_no_further() -> None:
