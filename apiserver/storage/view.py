@@ -5,7 +5,7 @@ Requests for other kinds never come here. A value that many clients read is conv
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -16,10 +16,23 @@ from apimachinery.meta import Object
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource, View
 from apimachinery.selectors import FieldSelector
-from apiserver.storage.cache.watchers import encode_events
-from apiserver.storage.interface import Entry, ListPage, RevisionConflict, Storage, Watcher, WatchEvent
+from apiserver.storage.cache.describe import Describer
+from apiserver.storage.cache.ring import TableChange
+from apiserver.storage.cache.selection import Selection
+from apiserver.storage.cache.watchers import bookmark, encode_events
+from apiserver.storage.interface import (
+    BOOKMARK,
+    DELETED,
+    Entry,
+    ListPage,
+    RevisionConflict,
+    Storage,
+    Watcher,
+    WatchEvent,
+)
 
 NO_FIELDS: Mapping[str, str] = {}
+EVERYTHING = FieldSelector()
 KEPT_CONVERSIONS = 1024  # values; about 1 MB of Events
 
 
@@ -85,11 +98,14 @@ class ViewStorage:
         value = self._conversion.at_once(entry.value) if entry is not None else None
         return entry.at(entry.revision, value) if entry is not None and value is not None else None
 
-    def _fields(self, fields: FieldSelector | None) -> FieldSelector | None:
-        if fields is None:
-            return None
+    def _split(self, resource: Resource[Any], fields: FieldSelector) -> tuple[FieldSelector, Selection]:
+        """Splits a selector into what is told by the stored form, and by that which is shown: versions of a custom
+        resource have fields of their own."""
+        own = resource.fields if resource.schema is not None else {}
         names = self._field_names
-        return FieldSelector(tuple((names.get(path, path), op, value) for path, op, value in fields.requirements))
+        stored = [(names.get(path, path), op, value) for path, op, value in fields.requirements if path not in own]
+        shown = tuple(requirement for requirement in fields.requirements if requirement[0] in own)
+        return FieldSelector(tuple(stored)), Selection("", None, FieldSelector(shown))
 
     # Writes
 
@@ -148,29 +164,82 @@ class ViewStorage:
         return await self._entry_or_none(await self._storage.get_from_etcd(self._of, namespace, name))
 
     async def list(
-        self, resource: Resource[Any], namespace: str = "", *, fields: FieldSelector | None = None, **options: Any
+        self,
+        resource: Resource[Any],
+        namespace: str = "",
+        *,
+        fields: FieldSelector | None = None,
+        **options: Any,
     ) -> ListPage:
-        page = await self._storage.list(self._of, namespace, fields=self._fields(fields), **options)
-        return ListPage(await self._entries(page.entries), page.revision, page.continue_token, page.remaining)
+        """A page has fewer objects than its limit where only the form that is shown tells which are selected."""
+        stored, selection = self._split(resource, fields or EVERYTHING)
+        page = await self._storage.list(self._of, namespace, fields=stored, **options)
+        entries = await self._entries(page.entries)
+        if not selection.selective:
+            return ListPage(entries, page.revision, page.continue_token, page.remaining)
+        selected = list(filter(selection.selects, _described(resource, entries)))
+        return ListPage(selected, page.revision, page.continue_token)
 
     async def watch(
-        self, resource: Resource[Any], namespace: str = "", *, fields: FieldSelector | None = None, **options: Any
+        self,
+        resource: Resource[Any],
+        namespace: str = "",
+        *,
+        fields: FieldSelector | None = None,
+        **options: Any,
     ) -> Watcher:
-        watcher = await self._storage.watch(self._of, namespace, fields=self._fields(fields), **options)
-        return _ViewWatcher(watcher, self)
+        stored, selection = self._split(resource, fields or EVERYTHING)
+        watcher = await self._storage.watch(self._of, namespace, fields=stored, **options)
+        return _ViewWatcher(watcher, self, resource, selection)
 
-    async def shown(self, events: Sequence[WatchEvent]) -> Sequence[WatchEvent]:
-        """Converts events, bookmarks too: they carry the kind."""
-        entries = await self._entries([event.entry for event in events])
-        return [WatchEvent(event.type, entry, event.revision) for event, entry in zip(events, entries, strict=True)]
+    async def shown(
+        self, resource: Resource[Any], events: Sequence[WatchEvent], selection: Selection
+    ) -> Sequence[WatchEvent]:
+        """Converts the events that concern a selection. Bookmarks are made anew, as they carry the kind."""
+        changes = [event for event in events if event.type != BOOKMARK]
+        entries = iter(await self._entries([event.entry for event in changes]))
+        previous: Iterator[Entry] = iter(())
+        if selection.selective:
+            before = [entry for event in changes if (entry := _previous(event)) is not None]
+            previous = _described(resource, await self._entries(before))
+            entries = _described(resource, list(entries))
+        shown: list[WatchEvent] = []
+        for event in events:
+            if event.type == BOOKMARK:
+                is_end = b"initial-events-end" in event.entry.value
+                shown.append(bookmark(resource, event.revision, initial_events_end=is_end))
+            elif not selection.selective:
+                shown.append(WatchEvent(event.type, next(entries), event.revision))
+            else:
+                old = next(previous) if _previous(event) is not None else None
+                seen = selection.event(TableChange(event.type, next(entries), event.revision, old))
+                shown += [seen] if seen is not None else []
+        return shown
+
+
+def _described(resource: Resource[Any], entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Gives entries the selectable fields that they have in this form."""
+    describer = Describer(resource)
+    for entry in entries:
+        labels, fields = describer.describe(entry.value)
+        yield Entry(entry.key, entry.namespace, entry.name, entry.revision, entry.value, labels, fields)
+
+
+def _previous(event: WatchEvent) -> Entry | None:
+    """Returns the object before the event; that of a deletion is the event's own."""
+    if isinstance(event, TableChange):
+        return event.previous
+    return event.entry if event.type == DELETED else None
 
 
 class _ViewWatcher:
     """A watch ends with an ERROR event where an object can't be converted."""
 
-    def __init__(self, watcher: Watcher, storage: ViewStorage) -> None:
+    def __init__(self, watcher: Watcher, storage: ViewStorage, resource: Resource[Any], selection: Selection) -> None:
         self._watcher = watcher
         self._storage = storage
+        self._resource = resource
+        self._selection = selection
         self._events = self.events()
         self._failed = False
 
@@ -188,7 +257,8 @@ class _ViewWatcher:
 
     async def events(self) -> AsyncIterator[Sequence[WatchEvent]]:
         async for events in self._watcher.events():
-            yield await self._storage.shown(events)
+            if shown := await self._storage.shown(self._resource, events, self._selection):
+                yield shown
 
     def close(self) -> None:
         self._watcher.close()

@@ -180,3 +180,31 @@ def test_a_webhook_that_hangs_holds_up_nothing_but_its_own_kind(
         assert api.http.get(v2.replace("/v2/", "/v1/")).status_code == 200
     finally:
         released.set()
+
+
+def test_field_selectors_go_by_the_version_that_is_asked_for(api: ApiServer, converter: Converter) -> None:
+    fields = {name: {"selectableFields": [{"jsonPath": f".spec.{name}"}]} for name in ("name", "title")}
+    versions = [version("v1", **fields["name"]), version("v2", TITLE, storage=False, **fields["title"])]
+    establish(api, definition("chosens", versions, conversion=converter.config))
+    v1, v2 = collection("chosens"), collection("chosens", "v2")
+    for name in ("a", "b"):
+        create(api, v2, custom("Chosen", name, {"title": name}, "v2"))
+
+    def names(path: str, selector: str) -> list[str]:
+        items = api.http.get(path, params={"fieldSelector": selector}).json()["items"]
+        return [item["metadata"]["name"] for item in items]
+
+    assert (names(v1, "spec.name=a"), names(v2, "spec.title=a"), names(v2, "spec.title!=a")) == (["a"], ["a"], ["b"])
+    assert names(v2, "spec.title=a,metadata.name=b") == []
+    with api.watch(v2, fieldSelector="spec.title=a", timeoutSeconds="60") as events:
+        assert events.next()[1]["metadata"]["name"] == "a"
+        for name, title in (("b", "c"), ("b", "a"), ("b", "d"), ("a", "a")):
+            patch = {"spec": {"title": title}, "metadata": {"labels": {"t": title}}}
+            api.http.patch(f"{v2}/{name}", json=patch, headers={"content-type": "application/merge-patch+json"})
+        seen = [events.next() for _ in range(3)]
+        api.http.delete(v2, params={"fieldSelector": "spec.title=a"})
+        seen.append(events.next())
+    assert [(kind, obj["metadata"]["name"], obj["spec"]["title"]) for kind, obj in seen] == [
+        ("ADDED", "b", "a"), ("DELETED", "b", "a"), ("MODIFIED", "a", "a"), ("DELETED", "a", "a"),
+    ]  # fmt: skip
+    assert names(v2, "spec.title!=x") == ["b"]
