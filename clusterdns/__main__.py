@@ -18,9 +18,9 @@ from componentbase import daemon, logs
 from componentbase.clock import Clock
 from componentbase.health import HealthHandler
 from componentbase.hostnetwork import end_outside_host_network, network_namespace
-from kubeclient.config import ConfigError, load_config
+from kubeclient.daemon import daemon_client
 from kubeclient.recorder import EventRecorder
-from kubeclient.rest import RestClient, user_agent
+from kubeclient.rest import RestClient
 
 PATIENCE_SECONDS = 5.0
 """Without an API server for so long, queries are answered all the same: those for the world."""
@@ -47,11 +47,7 @@ def main() -> int:
 
 
 async def _run(options: Options) -> None:
-    try:
-        config = load_config(options.kubeconfig)
-    except ConfigError as error:
-        raise daemon.FatalError(str(error)) from None
-    async with RestClient(config, user_agent=user_agent("kube-dns")) as rest:
+    async with daemon_client(options.kubeconfig, "kube-dns") as rest:
         await _serve(options, rest)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
-from clusterdns.records import SERVICE_NAME, service_of
 from kubeapi.core.namespace import Namespace
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.model import Service
-from kubeapi.discovery.endpointslice import EndpointSlice
+from kubeapi.discovery.endpointslice import SERVICE_NAME_LABEL, EndpointSlice
 from kubeclient.informer import Informer, Informers
 from kubeclient.rest import RestClient
 
@@ -24,12 +23,12 @@ class WatchedCluster:
         self.serial = 0
         self._informers = Informers(rest)
         self._services = self._informers.of(Service)
-        self._slices = self._informers.of(EndpointSlice, label_selector=SERVICE_NAME)
+        self._slices = self._informers.of(EndpointSlice, label_selector=SERVICE_NAME_LABEL)
         self._namespaces = self._informers.of(Namespace)
         self._pods: Informer[Pod] | None = None
         self._services.add_index(BY_ADDRESS, lambda item: item.spec.clusterIPs or ())
         self._slices.add_index(BY_ADDRESS, _addresses)
-        self._slices.add_index(OF_SERVICE, lambda item: (f"{item.namespace}/{service_of(item)}",))
+        self._slices.add_index(OF_SERVICE, lambda item: (item.service_key,))
         self._services.add_handler(self._service_changed)
         self._slices.add_handler(self._slice_changed)
         self._namespaces.add_handler(self._many_changed)
@@ -80,7 +79,7 @@ class WatchedCluster:
     def _slice_changed(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         for item in (old, new):
             if item is not None:
-                self._tell(f"{item.namespace}/{service_of(item)}")
+                self._tell(item.service_key)
 
     def _many_changed(self, old: Namespace | Pod | None, new: Namespace | Pod | None) -> None:
         self._tell("")

@@ -33,7 +33,6 @@ from kubeapi.discovery.endpointslice import Endpoint, EndpointSlice
 
 SCHEMA_VERSION = "1.1.0"
 NAME = "kubernetes"
-SERVICE_NAME = "kubernetes.io/service-name"
 DNS_LABEL_MAX = 63
 
 
@@ -266,7 +265,7 @@ class Zone:
         if not hosts:
             forward = Zone(cluster, self._options, self._cluster, self._servers)
             for item in self._cluster.slices_at(address):
-                service = self._cluster.service(item.namespace, service_of(item))
+                service = self._cluster.service(item.namespace, item.service_name)
                 if service is not None and service.spec.clusterIP == HEADLESS:
                     hosts += [target.name for target in forward._endpoints(service) if target.address == address]
         records = tuple(record(name, self._options.ttl, PTR(label(host))) for host in dict.fromkeys(sorted(hosts)))
@@ -276,7 +275,3 @@ class Zone:
         """Returns the Service, as "namespace/name", on which the answer to a name depends; "" when on others too."""
         own = name[: len(name) - len(self.zone)]
         return f"{own[-2]}/{own[-3]}" if own[-1:] == ("svc",) and len(own) >= 3 else ""
-
-
-def service_of(item: EndpointSlice) -> str:
-    return item.labels.get(SERVICE_NAME, "")

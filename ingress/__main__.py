@@ -18,10 +18,9 @@ from ingress.options import Options, parse
 from ingress.owncertificate import make_certificate
 from ingress.proxy import Proxy
 from kubeapi.networking.ingress import IngressLoadBalancerIngress
-from kubeclient.config import ConfigError, load_config
+from kubeclient.daemon import daemon_client
 from kubeclient.informer import Informers
 from kubeclient.recorder import EventRecorder
-from kubeclient.rest import RestClient, user_agent
 
 NAME = "ingress-controller"
 WORKERS = "haproxy"
@@ -36,17 +35,13 @@ def main() -> int:
 async def _run(options: Options) -> None:
     if shutil.which("haproxy") is None:
         raise daemon.FatalError("haproxy is not on PATH: install it (Debian: apt-get install haproxy)")
-    try:
-        config = load_config(options.kubeconfig)
-    except ConfigError as error:
-        raise daemon.FatalError(str(error)) from None
     clock, health = Clock(), HealthHandler(open_metrics=True)
     place = Place(
         str(options.folder), options.addresses, options.http_port, options.https_port, make_certificate(), _user()
     )
     options.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     proxy = Proxy(options.folder)
-    async with RestClient(config, user_agent=user_agent(NAME)) as rest:
+    async with daemon_client(options.kubeconfig, NAME) as rest:
         informers, recorder = Informers(rest, clock), EventRecorder(rest, NAME)
         published = [_published(text) for text in options.publish]
         controller = IngressController(rest, informers, recorder, proxy, place, published, clock)

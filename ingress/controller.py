@@ -18,7 +18,7 @@ from ingress.plan import Plan, World, make_plan, merge_complaints
 from ingress.proxy import Proxy, ProxyError
 from kubeapi.core.secret.model import Secret
 from kubeapi.core.service.model import Service
-from kubeapi.discovery.endpointslice import EndpointSlice
+from kubeapi.discovery.endpointslice import SERVICE_NAME_LABEL, EndpointSlice
 from kubeapi.networking.ingress import Ingress, IngressLoadBalancerIngress
 from kubeapi.networking.ingressclass import IngressClass
 from kubeclient.informer import Informers
@@ -27,7 +27,6 @@ from kubeclient.rest import RestClient
 
 MIN_SYNC_SECONDS = 0.1  # between syncs: what changes meanwhile is one change of the proxy
 RETRY_SECONDS = 5.0
-SERVICE_NAME = "kubernetes.io/service-name"
 OF_SERVICE = "service"
 
 SYNC_DURATION = Histogram("ingress_sync_duration_seconds", "Time of one sync.", buckets=metrics.LATENCY_BUCKETS)
@@ -55,9 +54,9 @@ class IngressController:
         self._ingresses = informers.of(Ingress)
         self._classes = informers.of(IngressClass)
         self._services = informers.of(Service)
-        self._slices = informers.of(EndpointSlice, label_selector=SERVICE_NAME)
+        self._slices = informers.of(EndpointSlice, label_selector=SERVICE_NAME_LABEL)
         self._secrets = informers.of(Secret)
-        self._slices.add_index(OF_SERVICE, lambda item: (_service_key(item),))
+        self._slices.add_index(OF_SERVICE, lambda item: (item.service_key,))
         self._wake = asyncio.Event()
         self._plan = Plan()
         """Where the next change is to be seen."""
@@ -91,7 +90,7 @@ class IngressController:
     def _changed(self, kind: type, obj: Object | None) -> None:
         """Has a sync follow the change of something that was looked at."""
         if obj is not None:
-            key = _service_key(obj) if isinstance(obj, EndpointSlice) else obj.key
+            key = obj.service_key if isinstance(obj, EndpointSlice) else obj.key
             if (kind, key) in self._plan.looked_at:
                 self._wake.set()
 
@@ -152,7 +151,3 @@ class IngressController:
             log.warning("status not written", ingress=ingress.key, error=str(error))
             return False
         return True
-
-
-def _service_key(item: Object) -> str:
-    return f"{item.namespace}/{item.labels.get(SERVICE_NAME, '')}"

@@ -15,8 +15,8 @@ from componentbase.daemon import FatalError
 from componentbase.flags import Serving, add_bool, parse_list
 from componentbase.health import HealthServer
 from kubeclient.accounts import AccountClients
-from kubeclient.config import ConfigError, load_config
 from kubeclient.controller import ControllerContext, ControllerSpec, run_controller
+from kubeclient.daemon import daemon_client
 from kubeclient.informer import Informers
 from kubeclient.leader import Election, LeaderElector
 from kubeclient.recorder import EventRecorder
@@ -123,11 +123,10 @@ async def run(
     """Runs the daemon, and `beside` its controllers what they need. Raises: FatalError for a wrong configuration."""
     chosen = choose(specs, options)
     try:
-        config = load_config(options.kubeconfig or None)
         options.election.timing.check()
-        rest = RestClient(config, user_agent=user_agent(name))
-    except (ConfigError, ValueError, OSError) as error:
+    except ValueError as error:
         raise FatalError(str(error)) from None
+    rest = daemon_client(options.kubeconfig, name)
     health = HealthServer(name, options.serving)
     async with rest, asyncio.TaskGroup() as group:
         group.create_task(health.run())

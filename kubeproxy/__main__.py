@@ -17,10 +17,10 @@ from kubeapi.core.node import Node
 from kubeapi.core.service.headless import HEADLESS_LABEL
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
-from kubeclient.config import ConfigError, load_config
+from kubeclient.daemon import daemon_client
 from kubeclient.informer import Informer
 from kubeclient.recorder import EventRecorder
-from kubeclient.rest import RestClient, user_agent
+from kubeclient.rest import RestClient
 from kubeproxy import metrics, sysctls
 from kubeproxy.family import FamilyRules, Kernel
 from kubeproxy.flows.conntrack import Conntrack, UdpCleaner
@@ -30,7 +30,7 @@ from kubeproxy.nftables import kernel as nftables
 from kubeproxy.node import ThisNode, interface_addresses
 from kubeproxy.options import Options, parse
 from kubeproxy.proxier import NodePortsOn, Proxier
-from kubeproxy.service_map import ServiceMap, service_key
+from kubeproxy.service_map import ServiceMap
 from kubeproxy.serving.health import HealthzHandler, MetricsHandler
 from kubeproxy.serving.health_ports import HealthPort, HealthPorts
 from kubeproxy.settings import FAMILIES, PRIMARY, Family, LocalBy, Mode, Settings, node_port_addresses
@@ -82,11 +82,7 @@ async def _run(options: Options) -> None:
     if shutil.which("conntrack") is None:
         log.warning("conntrack is not installed: UDP clients keep talking to endpoints that are gone")
     sysctls.switch_on_needed(_families())
-    try:
-        config = load_config(options.kubeconfig)
-    except ConfigError as error:
-        raise daemon.FatalError(str(error)) from None
-    async with RestClient(config, user_agent=user_agent("kube-proxy")) as rest:
+    async with daemon_client(options.kubeconfig, "kube-proxy") as rest:
         await _Proxy(options, rest).run()
 
 
@@ -98,7 +94,7 @@ class _Proxy:
         self._node = ThisNode(rest, options.node_name)
         self._services = Informer(rest, Service, label_selector=PROXIED)
         self._slices = Informer(
-            rest, EndpointSlice, label_selector=PROXIED, indexes={"service": lambda item: [service_key(item)]}
+            rest, EndpointSlice, label_selector=PROXIED, indexes={"service": lambda item: [item.service_key]}
         )
         self._map = ServiceMap(self._services.get, lambda key: self._slices.by_index("service", key), self._node.place)
         self._relay = Relay(_families())

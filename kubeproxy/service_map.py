@@ -8,15 +8,9 @@ from contextlib import suppress
 from apimachinery.times import parse_time
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
-from kubeproxy.topology import SERVICE_NAME_LABEL, Place, ServicePort, service_ports
+from kubeproxy.topology import Place, ServicePort, service_ports
 
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
-
-
-def service_key(item: EndpointSlice) -> str:
-    """Returns the key of the Service that a slice belongs to; "" when it belongs to none."""
-    name = item.labels.get(SERVICE_NAME_LABEL, "")
-    return f"{item.namespace}/{name}" if name else ""
 
 
 class ServiceMap:
@@ -39,7 +33,7 @@ class ServiceMap:
 
     def mark_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         for item in (old, new):
-            if item is not None and (key := service_key(item)):
+            if item is not None and (key := item.service_key):
                 self._dirty.add(key)
                 text = item.annotations.get(TRIGGER_TIME, "")
                 if item is new and text and (old is None or old.annotations.get(TRIGGER_TIME) != text):

@@ -13,7 +13,6 @@ from kubeapi.discovery.endpointslice import Endpoint as SliceEndpoint
 from kubeapi.discovery.endpointslice import EndpointSlice
 from kubeproxy.settings import FAMILIES, Family
 
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 """A Service with this label is routed by another proxy."""
 

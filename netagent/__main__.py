@@ -13,9 +13,8 @@ from componentbase.health import HealthHandler
 from componentbase.hostnetwork import end_outside_host_network, network_namespace
 from componentbase.process import CommandError
 from kubeapi.core.node import Node
-from kubeclient.config import ConfigError, load_config
+from kubeclient.daemon import daemon_client
 from kubeclient.informer import Informers
-from kubeclient.rest import RestClient, user_agent
 from netagent.options import Options, parse
 from netagent.room import Room, RoomContext
 
@@ -41,12 +40,8 @@ async def _cleanup(rooms: list[Room]) -> None:
 async def _run(options: Options, rooms: list[Room]) -> None:
     if shutil.which("nft") is None:
         raise daemon.FatalError("nft is not on PATH: install nftables (Debian: apt-get install nftables)")
-    try:
-        config = load_config(options.kubeconfig)
-    except ConfigError as error:
-        raise daemon.FatalError(str(error)) from None
     clock, health = Clock(), HealthHandler(open_metrics=True)
-    async with RestClient(config, user_agent=user_agent("netagent")) as rest:
+    async with daemon_client(options.kubeconfig, "netagent") as rest:
         informers = Informers(rest, clock)
         node = informers.of(Node, field_selector=f"metadata.name={options.node_name}")
         context = RoomContext(options.node_name, rest, informers, node, health, clock)

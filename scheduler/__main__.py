@@ -9,11 +9,11 @@ import sys
 from componentbase import daemon, logs
 from componentbase.clock import Clock
 from componentbase.health import HealthServer
-from kubeclient.config import ConfigError, load_config
+from kubeclient.daemon import daemon_client
 from kubeclient.informer import Informers
 from kubeclient.leader import LeaderElector
 from kubeclient.recorder import EventRecorder
-from kubeclient.rest import RestClient, user_agent
+from kubeclient.rest import RestClient
 from scheduler.core.scheduler import Scheduler
 from scheduler.explain import NothingToExplain, explain_pod
 from scheduler.options import Options, parse
@@ -44,14 +44,10 @@ class _Parts:
 
 def _client(options: Options, *, limited: bool = True) -> RestClient:
     """Raises: FatalError."""
-    try:
-        config = load_config(options.kubeconfig)
-    except ConfigError as error:
-        raise daemon.FatalError(str(error)) from None
     configuration = options.configuration
-    return RestClient(
-        config,
-        user_agent=user_agent("kube-scheduler"),
+    return daemon_client(
+        options.kubeconfig,
+        "kube-scheduler",
         per_second=configuration.requests_per_second if limited else 0,
         burst=configuration.burst,
     )

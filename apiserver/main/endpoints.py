@@ -24,6 +24,7 @@ from apiserver.request.user import APISERVER
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import KeyExists, RevisionConflict, StorageError
 from componentbase import logs
+from kubeapi.discovery.endpointslice import SERVICE_NAME_LABEL
 
 LEASE_SECONDS = 15  # a dead server's address stays this long
 RENEW_SECONDS = 10.0
@@ -137,7 +138,7 @@ class EndpointReconciler:
 
     def _slice(self, addresses: list[str]) -> dict[str, Any]:
         return {
-            "metadata": _meta({"kubernetes.io/service-name": "kubernetes"}),
+            "metadata": _meta({SERVICE_NAME_LABEL: "kubernetes"}),
             "addressType": ip_family(self._address),
             "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
             "ports": [{"name": PORT_NAME, "port": self._port, "protocol": "TCP"}],

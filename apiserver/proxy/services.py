@@ -15,9 +15,7 @@ from apimachinery.model import decode
 from apimachinery.resource import resource_of
 from apiserver.storage import CachedStorage
 from kubeapi.core.service.model import Service, ServicePort
-from kubeapi.discovery.endpointslice import EndpointSlice
-
-SERVICE_LABEL = "kubernetes.io/service-name"
+from kubeapi.discovery.endpointslice import SERVICE_NAME_LABEL, EndpointSlice
 
 
 class NoServer(Exception):
@@ -67,7 +65,7 @@ class ServiceLocator:
 
     def _slices_of(self, namespace: str, service: str) -> Iterator[EndpointSlice]:
         for entry in self._storage.latest_in_namespace(self._slices, namespace):
-            if entry.labels.get(SERVICE_LABEL) == service:
+            if entry.labels.get(SERVICE_NAME_LABEL) == service:
                 yield decode(self._slices.model, entry.value)
 
 

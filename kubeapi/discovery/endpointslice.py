@@ -16,6 +16,7 @@ from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import IMMUTABLE, PROTOCOLS, Errors, Path, check_target_ip, ip_family
 from kubeapi.core._references import ObjectReference
 
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 MAX_ENDPOINTS = 1000
 _MAX_PORTS = 20_000
 _MAX_ADDRESSES = 100
@@ -101,6 +102,16 @@ class EndpointSlice(Object, protobuf="metadata endpoints ports addressType"):
     """The backends, at most 1000."""
     ports: Annotated[list[EndpointPort], NullIfEmpty()] = Field(default_factory=list)
     """The ports of each backend, at most 100."""
+
+    @property
+    def service_name(self) -> str:
+        """The name of the Service; "" where it belongs to none."""
+        return self.labels.get(SERVICE_NAME_LABEL, "")
+
+    @property
+    def service_key(self) -> str:
+        """ "namespace/name" of the Service; "" where it belongs to none."""
+        return f"{self.namespace}/{self.service_name}" if self.service_name else ""
 
 
 class EndpointSliceStrategy(Strategy[EndpointSlice]):

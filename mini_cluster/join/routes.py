@@ -15,12 +15,11 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from componentbase import daemon, logs
-from componentbase.daemon import FatalError
 from componentbase.tasks import wait_for
 from kubeapi.core.node import Node
-from kubeclient.config import ConfigError, load_config
+from kubeclient.daemon import daemon_client
 from kubeclient.informer import Informer
-from kubeclient.rest import RestClient, user_agent
+from kubeclient.rest import RestClient
 from mini_cluster.machine.commands import MachineCommandError, run
 
 NAME = "node-routes"
@@ -102,11 +101,7 @@ def main() -> int:
 
     async def work() -> None:
         options.ready_file.unlink(missing_ok=True)
-        try:
-            rest = RestClient(load_config(options.kubeconfig), user_agent=user_agent(NAME))
-        except (ConfigError, OSError) as error:
-            raise FatalError(str(error)) from None
-        async with rest:
+        async with daemon_client(options.kubeconfig, NAME) as rest:
             await keep_routes(rest, options.own_network, options.own_name, options.metric, options.ready_file)
 
     return daemon.run(work, NAME)

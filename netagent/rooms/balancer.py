@@ -12,21 +12,21 @@ from componentbase import logs
 from componentbase.process import CommandError
 from kubeapi.core.node import Node
 from kubeapi.core.service.model import Service
-from kubeapi.discovery.endpointslice import EndpointSlice
+from kubeapi.discovery.endpointslice import SERVICE_NAME_LABEL, EndpointSlice
 from netagent.balancer.election import held
 from netagent.balancer.link import Link, find_link, set_addresses
 from netagent.room import Room, RoomContext
 
 MIN_SYNC_SECONDS, RETRY_SECONDS = 0.1, 5.0
-SERVICE_NAME, OF_SERVICE = "kubernetes.io/service-name", "service"
+OF_SERVICE = "service"
 
 log = logs.logger(__name__)
 
 
 async def _run(context: RoomContext) -> None:
     nodes, services = context.informers.of(Node), context.informers.of(Service)
-    slices = context.informers.of(EndpointSlice, label_selector=SERVICE_NAME)
-    slices.add_index(OF_SERVICE, lambda item: (f"{item.namespace}/{item.labels.get(SERVICE_NAME, '')}",))
+    slices = context.informers.of(EndpointSlice, label_selector=SERVICE_NAME_LABEL)
+    slices.add_index(OF_SERVICE, lambda item: (item.service_key,))
     wake = asyncio.Event()
     for handled in (nodes, services, slices):
         handled.add_handler(lambda old, new: wake.set())

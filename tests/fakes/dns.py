@@ -11,7 +11,6 @@ from typing import Any
 
 from dnslib import RR, DNSRecord
 
-from clusterdns.records import service_of
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
 
@@ -51,7 +50,7 @@ class FakeCluster:
         return self.services.get(f"{namespace}/{name}")
 
     def slices(self, namespace: str, name: str) -> list[EndpointSlice]:
-        return [i for i in self.endpoint_slices if (i.namespace, service_of(i)) == (namespace, name)]
+        return [i for i in self.endpoint_slices if (i.namespace, i.service_name) == (namespace, name)]
 
     def has_namespace(self, name: str) -> bool:
         return name in self.namespaces

@@ -8,11 +8,17 @@ from collections.abc import Sequence
 from apimachinery.meta import ObjectMeta
 from apimachinery.names import suffix_of
 from controller_manager.controllers.network._endpointpods import family_of
-from controller_manager.controllers.network._slices import MANAGED_BY_LABEL, SERVICE_LABEL, Plan
+from controller_manager.controllers.network._slices import MANAGED_BY_LABEL, Plan
 from controller_manager.controllers.network._subsets import MANAGED_BY_LABEL as ENDPOINTS_MANAGED_BY
 from controller_manager.controllers.network._triggertime import TRIGGER_TIME
 from kubeapi.core.endpoints import EndpointAddress, Endpoints, EndpointSubset
-from kubeapi.discovery.endpointslice import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
+from kubeapi.discovery.endpointslice import (
+    SERVICE_NAME_LABEL,
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+)
 from kubeclient.controller import owner_reference
 
 MIRROR = "endpointslicemirroring-controller.k8s.io"
@@ -89,7 +95,7 @@ def _slice(endpoints: Endpoints, subset: EndpointSubset, family: str) -> Endpoin
         name=f"{endpoints.name[:57]}-" + suffix_of(digest[:5]),
         generateName=f"{endpoints.name}-",
         namespace=endpoints.namespace,
-        labels=labels | {SERVICE_LABEL: endpoints.name, MANAGED_BY_LABEL: MIRROR},
+        labels=labels | {SERVICE_NAME_LABEL: endpoints.name, MANAGED_BY_LABEL: MIRROR},
         annotations=annotations or None,
         ownerReferences=[owner_reference(endpoints)],
     )

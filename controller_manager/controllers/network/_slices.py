@@ -25,6 +25,7 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.headless import HEADLESS_LABEL
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import (
+    SERVICE_NAME_LABEL,
     Endpoint,
     EndpointConditions,
     EndpointHints,
@@ -35,15 +36,25 @@ from kubeapi.discovery.endpointslice import (
 )
 from kubeclient.controller import owner_reference
 
-SERVICE_LABEL = "kubernetes.io/service-name"
 MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
 ZONE_LABEL = "topology.kubernetes.io/zone"
-_OWN_LABELS = frozenset((SERVICE_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL, "endpointslice.kubernetes.io/skip-mirror"))
+_OWN_LABELS = frozenset(
+    (SERVICE_NAME_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL, "endpointslice.kubernetes.io/skip-mirror")
+)
 
 PortKey = tuple[tuple[str, str, int, str], ...]
 """(name, protocol, port, appProtocol) of each port, sorted."""
 Identity = tuple[object, ...]
+
+
+def keys_of(manager: str) -> Callable[[EndpointSlice], Iterable[str]]:
+    """Returns what finds the key of a slice's Service, if it is one of this manager's slices."""
+
+    def keys(item: EndpointSlice) -> Iterable[str]:
+        return (item.service_key,) if item.labels.get(MANAGED_BY_LABEL) == manager and item.service_name else ()
+
+    return keys
 
 
 @dataclass
@@ -129,7 +140,7 @@ def slice_labels(service: Service) -> dict[str, str]:
     labels = {name: value for name, value in service.labels.items() if name not in _OWN_LABELS}
     if is_headless(service):
         labels[HEADLESS_LABEL] = ""
-    return labels | {SERVICE_LABEL: service.name, MANAGED_BY_LABEL: MANAGER}
+    return labels | {SERVICE_NAME_LABEL: service.name, MANAGED_BY_LABEL: MANAGER}
 
 
 def plan_slices(

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 
 from controller_manager.controllers.network._endpointpods import BATCH_SECONDS, has_endpoints, pods_behind, services_of
 from controller_manager.controllers.network._slices import (
-    MANAGED_BY_LABEL,
     MANAGER,
-    SERVICE_LABEL,
     Plan,
     desired_endpoints,
+    keys_of,
     plan_slices,
 )
 from controller_manager.controllers.network._slicewrites import perform
@@ -23,14 +22,7 @@ from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Resul
 
 SERVICE_INDEX = "service"
 MISSING_NODE_SECONDS = 2.0
-
-
-def _service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:
-    """Returns the key of the Service of a slice that is ours."""
-    labels = endpoint_slice.labels
-    if labels.get(MANAGED_BY_LABEL) == MANAGER and labels.get(SERVICE_LABEL):
-        return (f"{endpoint_slice.namespace}/{labels[SERVICE_LABEL]}",)
-    return ()
+_service_keys = keys_of(MANAGER)
 
 
 class EndpointSliceReconciler:

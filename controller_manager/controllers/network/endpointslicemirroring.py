@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from controller_manager.controllers.network._mirroring import MIRROR, MOST_ADDRESSES, is_mirrored, plan_mirror
-from controller_manager.controllers.network._slices import MANAGED_BY_LABEL, SERVICE_LABEL, Plan
+from controller_manager.controllers.network._slices import Plan, keys_of
 from controller_manager.controllers.network._slicewrites import perform
 from kubeapi.core.endpoints import Endpoints
 from kubeapi.core.service.model import Service
@@ -13,14 +11,7 @@ from kubeapi.discovery.endpointslice import EndpointSlice
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, maps, own
 
 MIRROR_INDEX = "mirror"
-
-
-def _mirrored_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:
-    """Returns the key of the Endpoints of a slice that is ours."""
-    labels = endpoint_slice.labels
-    if labels.get(MANAGED_BY_LABEL) == MIRROR and labels.get(SERVICE_LABEL):
-        return (f"{endpoint_slice.namespace}/{labels[SERVICE_LABEL]}",)
-    return ()
+_mirrored_keys = keys_of(MIRROR)
 
 
 class EndpointSliceMirroringReconciler:

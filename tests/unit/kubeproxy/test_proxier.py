@@ -17,7 +17,7 @@ from kubeproxy.family import FamilyRules, Kernel
 from kubeproxy.flows.conntrack import Flow, UdpCleaner
 from kubeproxy.ledger import Delta, Fragment, Ledger
 from kubeproxy.proxier import NodePortsOn, Proxier
-from kubeproxy.service_map import TRIGGER_TIME, ServiceMap, service_key
+from kubeproxy.service_map import TRIGGER_TIME, ServiceMap
 from kubeproxy.settings import Mode
 from kubeproxy.topology import Place, ServicePort
 from tests.kits.eventually import eventually_async
@@ -309,5 +309,5 @@ def test_a_slice_tells_when_its_change_began_once() -> None:
 
 def test_a_slice_without_the_service_label_belongs_to_none() -> None:
     labelled = {"metadata": {"namespace": "default", "labels": {"kubernetes.io/service-name": "web"}}}
-    assert service_key(from_dict(EndpointSlice, labelled)) == "default/web"
-    assert service_key(from_dict(EndpointSlice, {"metadata": {"namespace": "default"}})) == ""
+    assert from_dict(EndpointSlice, labelled).service_key == "default/web"
+    assert from_dict(EndpointSlice, {"metadata": {"namespace": "default"}}).service_key == ""

@@ -12,7 +12,6 @@ from apimachinery.meta import ObjectMeta
 from controller_manager.controllers.network._endpointpods import target_port
 from controller_manager.controllers.network._slices import (
     MANAGED_BY_LABEL,
-    SERVICE_LABEL,
     Plan,
     desired_endpoints,
     plan_slices,
@@ -31,7 +30,7 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, ContainerPort, PodSpec
 from kubeapi.core.pod.status import PodCondition, PodIP, PodStatus
 from kubeapi.core.service.model import Service, ServicePort, ServiceSpec
-from kubeapi.discovery.endpointslice import EndpointSlice
+from kubeapi.discovery.endpointslice import SERVICE_NAME_LABEL, EndpointSlice
 from tests.fakes.api import FakeApi, Running, settle
 
 NODE = Node(metadata=ObjectMeta(name="n1", labels={"topology.kubernetes.io/zone": "z1"}))
@@ -175,7 +174,7 @@ def test_a_service_without_pods_has_one_empty_slice() -> None:
     plan = planned(service(), [], [])
     (placeholder,) = plan.create
     assert placeholder.endpoints == []
-    assert placeholder.labels[SERVICE_LABEL] == "web"
+    assert placeholder.labels[SERVICE_NAME_LABEL] == "web"
     assert placeholder.labels[MANAGED_BY_LABEL] == "endpointslice-controller.k8s.io"
     assert placeholder.labels["team"] == "a"
     assert planned(service(), plan.create, []) == Plan()
@@ -220,10 +219,10 @@ def test_pods_with_other_ports_have_slices_of_their_own() -> None:
 def test_changed_labels_are_written_and_headless_is_marked() -> None:
     slices = planned(service(), [], [pod(1)]).create
     svc = service(clusterIP="None")
-    svc.metadata.labels = {"team": "b", SERVICE_LABEL: "forged"}
+    svc.metadata.labels = {"team": "b", SERVICE_NAME_LABEL: "forged"}
     (changed,) = planned(svc, slices, [pod(1)]).update
     assert changed.labels["team"] == "b"
-    assert changed.labels[SERVICE_LABEL] == "web"
+    assert changed.labels[SERVICE_NAME_LABEL] == "web"
     assert changed.labels["service.kubernetes.io/headless"] == ""
 
 
