@@ -34,6 +34,7 @@ BUDGET_SECONDS = {
     "unit/scheduler": 15,
     "golden": 120,
     "integration/api": 240,
+    "integration/clients": 20,
     "integration/controllers": 75,
     "integration/ingress": 20,
     "integration/kubectl": 80,

@@ -44,6 +44,6 @@ def spaced(name: str) -> str:
     """ "creationTimestamp" -> "Creation Timestamp", "apiVersion" -> "API Version", "openAPIV3Schema" as it is."""
     if not name.replace("-", "").isalpha():
         return name
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z]+", name)
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z-]+|-", name)
     words = [word[:1].upper() + word[1:] for word in words]
     return " ".join(_ACRONYMS.get(word, word) for word in words)

@@ -10,6 +10,7 @@ import pytest
 from tests.kits.client.commandline import CommandLine
 from tests.kits.client.kubectlpair import Pair, write_kubeconfig
 from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
+from tests.kits.definitions import GROUP, custom, definition, establish, version
 from tests.kits.requests import encoded_request
 
 pytestmark = pytest.mark.skipif(not HAS_KUBECTL, reason="kubectl is not on PATH")
@@ -205,7 +206,10 @@ def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     api.make_namespace(NAMESPACE)
     kubeconfig = write_kubeconfig(api, folder / "kubeconfig", NAMESPACE)
     mini = CommandLine(kubeconfig, NAMESPACE)
-    mini.run("create", "-f", "-", stdin="\n---\n".join(map(json.dumps, objects())))
+    columns = [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}]
+    columns.append({"name": "Phase", "type": "string", "jsonPath": ".status.phase"})
+    establish(api, definition("robots", [version("v1", additionalPrinterColumns=columns)]))
+    mini.run("create", "-f", "-", stdin="\n---\n".join(map(json.dumps, [*objects(), custom("Robot", "web")])))
     patch = "application/merge-patch+json"
     autoscalers = f"/apis/autoscaling/v2/namespaces/{NAMESPACE}/horizontalpodautoscalers"
     for path, status in (
@@ -251,6 +255,8 @@ def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
         "get deploy web --subresource=scale -o yaml",
         "get --raw /healthz",
         "get deployments.v1.apps web",
+        "get robots --show-labels",
+        "api-resources --categories=all",
     ],
 )
 def test_get(pair: Pair, line: str) -> None:
@@ -282,7 +288,7 @@ def test_templates(pair: Pair, template: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["pod lone", "deploy", "rs web", "svc", "cm web", "secret web", "node n1", "ns kube-system", "sa web",
              "ep web", "endpointslice", "lease", "csr web", "po -l none=none", "quota web", "quota", "limits", "cj",
-             "netpol", "ing", "ingressclass", "hpa web", f"ns {NAMESPACE}"],
+             "netpol", "ing", "ingressclass", "hpa web", f"ns {NAMESPACE}", "robot web", f"crd robots.{GROUP}"],
 )  # fmt: skip
 def test_describe(pair: Pair, kind: str) -> None:
     pair.same(f"describe {kind}")
