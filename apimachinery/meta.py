@@ -72,7 +72,7 @@ class ObjectMeta(
     generation: int | None = None
     """A number that grows with each change of the desired state, which is `spec` for most kinds. It starts at 1."""
     creationTimestamp: Time | None = None
-    """The time at which the server first stored the object."""
+    """CreationTimestamp is a timestamp of the time at which the server first stored the object."""
     deletionTimestamp: Time | None = None
     """The time at which the grace period of a deletion ends. The server sets it when a deletion has to wait. It can't
     be unset."""
@@ -100,9 +100,9 @@ class Object(Model):
     kind: str | None = None
     """The kind of the object in CamelCase, such as Pod. A request may leave it out, as the path implies it."""
     apiVersion: str | None = None
-    """The group and version that the object is written in, such as apps/v1, or v1 for the core group."""
+    """APIVersion defines the group and version of the object as written, such as apps/v1, or v1 for the core group."""
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
-    """The name, labels, owners and other metadata of the object."""
+    """Standard object's metadata: its name, labels, owners and history."""
 
     @property
     def name(self) -> str:

@@ -48,8 +48,10 @@ _ORIGINS = {
 _INFO = "io.k8s.apimachinery.pkg.version.Info"
 
 KIND = "The kind of the object in CamelCase, such as Pod. A request may leave it out, as the path implies it."
-METADATA = "The name, labels, owners and other metadata of the object."
-API_VERSION = "The group and version that the object is written in, such as apps/v1, or v1 for the core group."
+METADATA = "Standard object's metadata: its name, labels, owners and history."
+API_VERSION = (
+    "APIVersion defines the group and version of the object as written, such as apps/v1, or v1 for the core group."
+)
 
 PRIMITIVES: dict[type, Dict] = {
     str: {"type": "string"},

@@ -145,6 +145,7 @@ def test_openapi_describes_kinds_while_they_are_served(api: ApiServer) -> None:
     described = schemas()["example.tests.v1.Described"]
     assert described["properties"]["spec"]["properties"]["size"] == {"type": "integer", "default": 3}
     assert set(described["properties"]) >= {"apiVersion", "kind", "metadata", "spec", "status"}
+    assert described["properties"]["apiVersion"]["description"].startswith("APIVersion defines")  # conformance reads it
     both = api.http.get("/openapi/v2").json()
     assert "example.tests.v1.DescribedList" in both["definitions"]
     assert f"/apis/{GROUP}/v1/namespaces/{{namespace}}/describeds" in both["paths"]
