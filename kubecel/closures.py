@@ -6,10 +6,23 @@ part costs is what upstream's evaluator counts for it, so that a limit means the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kubecel.access import NO_OVERLOAD, Constructed, indexed, optional_selected, put, selected
+from kubecel.folds import (
+    FOLD_COSTS,
+    LIST_COST,
+    MAP_COST,
+    STRUCT_COST,
+    Frame,
+    Step,
+    all_members,
+    any_or_all,
+    matching_members,
+    members_of,
+    transform_map,
+)
 from kubecel.functions import ONE, Overload
 from kubecel.parser import qualified_name
 from kubecel.syntax import Call, Fold, Ident, ListNode, Literal, MapNode, Node, OptionalMap, Select, Struct
@@ -23,24 +36,6 @@ from kubecel.values import (
     UInt,
     equal,
 )
-
-Frame = list[Any]
-Step = Callable[[Frame], Any]
-
-LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
-
-FOLD_COSTS = {
-    # before the first member; for each member; besides for each that the condition chooses
-    "all": (1, 3, 0),
-    "exists": (1, 4, 0),
-    "existsOne": (2, 0, 2),
-    "map": (1 + LIST_COST, 0, 2 + LIST_COST),
-    "filter": (1 + LIST_COST, 1, 2 + LIST_COST),
-    "transformList": (1 + LIST_COST, 0, 2 + LIST_COST),
-    "transformMap": (1 + MAP_COST, 0, 3),
-    "transformMapEntry": (1 + MAP_COST, 0, 3),
-}
-"""What a macro costs besides its condition and its result: upstream expands it to a loop with an accumulator."""
 
 
 class Closures:
@@ -223,11 +218,11 @@ class Closures:
         result = self.build(node.result) if node.result is not None else None
         self._slots = before
         start, each, chosen = FOLD_COSTS[node.macro]
-        members = _members(over, slots, start, each)
+        members = members_of(over, slots, start, each)
         if node.macro in ("all", "exists"):
             assert where is not None
-            return _any_or_all(members, where, decided_by=node.macro == "exists")
-        matching = _matching(members, where, chosen) if where is not None else _all(members, chosen)
+            return any_or_all(members, where, decided_by=node.macro == "exists")
+        matching = matching_members(members, where, chosen) if where is not None else all_members(members, chosen)
         match node.macro:
             case "existsOne":
                 return lambda frame: sum(1 for _ in matching(frame)) == 1
@@ -237,7 +232,7 @@ class Closures:
         assert result is not None
         if node.macro in ("map", "transformList"):
             return lambda frame: [result(frame) for _ in matching(frame)]
-        return _transform_map(matching, result, slots[0], entries=node.macro == "transformMapEntry")
+        return transform_map(matching, result, slots[0], entries=node.macro == "transformMapEntry")
 
     def _optional_map(self, node: OptionalMap) -> Step:
         target = self.build(node.target)
@@ -420,96 +415,3 @@ def _is(want: Type, cls: type) -> bool:
     if cls is bool or cls is UInt:
         return cls in allowed
     return issubclass(cls, allowed)
-
-
-Members = Callable[[Frame], Iterator[None]]
-
-
-def _members(over: Step, slots: tuple[int, ...], start: int, each: int) -> Members:
-    """Goes through a list or a map, with the variables of the macro set for each member."""
-    first, second = slots[0], slots[-1]
-    two = len(slots) == 2
-
-    def members(frame: Frame) -> Iterator[None]:
-        values = over(frame)
-        frame[0] -= start
-        if isinstance(values, dict):
-            pairs: Any = values.items() if two else values
-        elif isinstance(values, list | tuple):
-            pairs = enumerate(values) if two else values
-        else:
-            raise EvaluationError("got '" + values.__class__.__name__ + "', expected iterable type")
-        for pair in pairs:
-            frame[0] -= each
-            if frame[0] < 0:
-                raise CostExceeded
-            if two:
-                frame[first], frame[second] = pair
-            else:
-                frame[first] = pair
-            yield
-
-    return members
-
-
-def _any_or_all(members: Members, where: Step, *, decided_by: bool) -> Step:
-    """`exists` is decided by a true member, `all` by a false one: an error counts if no member decides."""
-
-    def ask(frame: Frame) -> bool:
-        fault: EvaluationError | None = None
-        for _ in members(frame):
-            try:
-                value: object = where(frame)
-                if value is decided_by:
-                    return decided_by
-                if value.__class__ is not bool:
-                    fault = fault or EvaluationError(NO_OVERLOAD)
-            except EvaluationError as error:
-                fault = fault or error
-        if fault is not None:
-            raise fault
-        return not decided_by
-
-    return ask
-
-
-def _matching(members: Members, where: Step, chosen: int) -> Members:
-    def matching(frame: Frame) -> Iterator[None]:
-        for _ in members(frame):
-            fits = where(frame)
-            if fits is True:
-                frame[0] -= chosen
-                yield
-            elif fits is not False:
-                raise EvaluationError(NO_OVERLOAD)
-
-    return matching
-
-
-def _all(members: Members, chosen: int) -> Members:
-    def matching(frame: Frame) -> Iterator[None]:
-        for _ in members(frame):
-            frame[0] -= chosen
-            if frame[0] < 0:
-                raise CostExceeded
-            yield
-
-    return matching
-
-
-def _transform_map(matching: Members, result: Step, key: int, *, entries: bool) -> Step:
-    def transform(frame: Frame) -> dict[Any, Any]:
-        made: dict[Any, Any] = {}
-        for _ in matching(frame):
-            at = frame[key]
-            value = result(frame)
-            if not entries:
-                made[at] = value
-            elif not isinstance(value, dict):
-                raise EvaluationError(NO_OVERLOAD)
-            else:
-                for name, item in value.items():
-                    put(made, name, item, False)
-        return made
-
-    return transform

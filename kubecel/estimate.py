@@ -5,7 +5,7 @@ Source: Kubernetes documentation, "CEL in Kubernetes", section "Resource constra
 
 from __future__ import annotations
 
-from kubecel.closures import FOLD_COSTS, LIST_COST, MAP_COST, STRUCT_COST
+from kubecel.folds import FOLD_COSTS, LIST_COST, MAP_COST, STRUCT_COST
 from kubecel.syntax import Call, Fold, Ident, ListNode, Literal, MapNode, Node, OptionalMap, Select, Struct, children
 
 UNBOUND = (1 << 63) - 1

@@ -8,8 +8,9 @@ from typing import Any
 
 from apimachinery.catalogue import collect
 from kubecel.checker import TYPE_NAMES, Checker
-from kubecel.closures import Closures, Step
+from kubecel.closures import Closures
 from kubecel.estimate import largest_cost
+from kubecel.folds import Step
 from kubecel.functions import Library, Overload
 from kubecel.parser import parse, qualified_name
 from kubecel.syntax import CompileError, Faults, Ident, Node, Select, walk
