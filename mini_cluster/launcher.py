@@ -56,7 +56,7 @@ from mini_cluster.machine.programs import (
     find_program,
 )
 from mini_cluster.machine.resources import offered_resources
-from mini_cluster.objects import making_objects
+from mini_cluster.objects.making import making_objects
 from mini_cluster.supervision.client import POLL_SECONDS, SHUTDOWN_SECONDS, SupervisorClient
 from mini_cluster.supervision.control import NoSupervisor
 from mini_cluster.view import ClusterView, NodeView

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.times import format_time
-from mini_cluster import dns_objects, netagent_role
 from mini_cluster.api import AdminApi
 from mini_cluster.errors import ApiError
 from mini_cluster.join.invitation import Invitation, ca_hash, free_pod_cidr
+from mini_cluster.objects import dns, netagent
 
 POD_CIDR = "mini-kubernetes.io/pod-cidr"
 """Annotation of a token: the addresses that its machine's pods get."""
@@ -99,7 +99,7 @@ def _objects(server: str, ca: bytes) -> list[tuple[str, dict[str, Any]]]:
     roles = f"/apis/{RBAC}/v1/namespaces/kube-public"
     approve = "system:certificates.k8s.io:certificatesigningrequests"
     nodes = {"kind": "Group", "name": "system:nodes", "apiGroup": RBAC}
-    corefile = dns_objects.config_binding("mini-cluster:joined-node-dns", nodes)
+    corefile = dns.config_binding("mini-cluster:joined-node-dns", nodes)
     return [
         (public, info),
         (f"/apis/{RBAC}/v1/namespaces/kube-system/rolebindings", corefile),
@@ -117,8 +117,8 @@ def _objects(server: str, ca: bytes) -> list[tuple[str, dict[str, Any]]]:
                 ("node-autoapprove-bootstrap", f"{approve}:nodeclient", TOKENS_GROUP),
                 ("node-autoapprove-rotation", f"{approve}:selfnodeclient", "system:nodes"),
                 ("joined-node-proxier", "system:node-proxier", "system:nodes"),  # kube-proxy has the kubelet's identity
-                ("joined-node-dns", dns_objects.ROLE, "system:nodes"),  # and so has kube-dns
-                ("joined-node-netagent", netagent_role.ROLE, "system:nodes"),  # and netagent
+                ("joined-node-dns", dns.ROLE, "system:nodes"),  # and so has kube-dns
+                ("joined-node-netagent", netagent.ROLE, "system:nodes"),  # and netagent
             )
         ),
     ]

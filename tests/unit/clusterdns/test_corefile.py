@@ -10,7 +10,7 @@ from clusterdns.configuration import DEFAULT_COREFILE, parse_name_servers
 from clusterdns.corefile.directives import parse_corefile
 from clusterdns.corefile.options import CacheOptions, CachePart, Fallthrough, PodMode
 from clusterdns.corefile.syntax import CorefileError
-from mini_cluster.dns_objects import COREFILE
+from mini_cluster.objects.dns import COREFILE
 
 MINIMAL = ".:53 {\n  kubernetes\n}\n"
 

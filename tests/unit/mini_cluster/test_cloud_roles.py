@@ -7,8 +7,8 @@ from typing import Any
 from apimachinery.resource import resource_of
 from cluster_autoscaler.simulation import Rules
 from mini_cluster.api import AdminApi
-from mini_cluster.cloud_roles import ensure_cloud_roles
-from mini_cluster.roles import ROLES
+from mini_cluster.objects.cloud import ensure_cloud_roles
+from mini_cluster.objects.roles import ROLES
 from tests.kits.control_plane.scheduler import FakeLister
 
 

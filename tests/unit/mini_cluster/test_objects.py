@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from mini_cluster import dns_objects
-from mini_cluster import storage_classes as storage_roles
 from mini_cluster.api import AdminApi
-from mini_cluster.dns_objects import ensure_dns
 from mini_cluster.errors import ApiError
-from mini_cluster.storage_classes import ensure_storage_classes
+from mini_cluster.objects import dns, storage
 
 
 class FakeAdminApi(AdminApi):
@@ -41,17 +38,13 @@ class FakeAdminApi(AdminApi):
         return sorted(path.rpartition("/")[2] for path in self.objects)
 
 
-def storage_classes(api: AdminApi) -> None:
-    ensure_storage_classes(api)
-
-
-def dns(api: AdminApi) -> None:
-    ensure_dns(api, ["10.96.0.10"])
+def ensure_dns(api: AdminApi) -> None:
+    dns.ensure_dns(api, ["10.96.0.10"])
 
 
 MADE = {
-    storage_classes: [storage_roles.ROLE, storage_roles.ROLE, "shared", "standard"],
-    dns: ["coredns", "kube-dns", *[dns_objects.CONFIG_ROLE] * 2, *[dns_objects.ROLE] * 2],
+    storage.ensure_storage_classes: [storage.ROLE, storage.ROLE, "shared", "standard"],
+    ensure_dns: ["coredns", "kube-dns", *[dns.CONFIG_ROLE] * 2, *[dns.ROLE] * 2],
 }
 
 
@@ -78,6 +71,6 @@ def test_what_the_user_deletes_later_stays_deleted(ensure: Callable[[AdminApi], 
 
 def test_the_dns_has_an_address_of_each_family() -> None:
     api = FakeAdminApi()
-    ensure_dns(api, ["10.96.0.10", "fd00:10:96::a"])
+    dns.ensure_dns(api, ["10.96.0.10", "fd00:10:96::a"])
     spec = api.objects["/api/v1/namespaces/kube-system/services/kube-dns"]["spec"]
     assert (spec["clusterIPs"], spec["ipFamilyPolicy"]) == (["10.96.0.10", "fd00:10:96::a"], "RequireDualStack")

@@ -21,7 +21,7 @@ from kubeapi.core.serviceaccount import ServiceAccount
 from kubeclient.config import ClientConfig
 from kubeclient.discovery import APIResource
 from kubeclient.manager import collect_controllers, selected
-from mini_cluster import storage_classes
+from mini_cluster.objects import storage
 from tests.fakes.api import FakeApi, Running, settle
 
 SPECS = collect_controllers(CONTROLLERS).values()
@@ -139,13 +139,13 @@ def test_the_kubeconfigs_authority_is_the_default() -> None:
 def test_controllers_have_upstreams_names() -> None:
     names = {spec.name for spec in SPECS}
     assert {"deployment-controller", "garbage-collector-controller", "taint-eviction-controller"} <= names
-    assert names - set(UPSTREAM.split()) == set(storage_classes.ACCOUNTS)  # provisioners are not in there upstream
+    assert names - set(UPSTREAM.split()) == set(storage.ACCOUNTS)  # provisioners are not in there upstream
 
 
 def test_every_controller_has_an_account_with_a_role_of_its_own() -> None:
     """Else it would be refused everything with --use-service-account-credentials."""
     roles = {default.role.name for default in default_roles()}
-    roles |= {f"system:controller:{name}" for name in storage_classes.ACCOUNTS}  # their rights come with their classes
+    roles |= {f"system:controller:{name}" for name in storage.ACCOUNTS}  # their rights come with their classes
     own = [spec for spec in SPECS if not spec.speaks_as_daemon]
     assert [spec.name for spec in own if f"system:controller:{spec.account}" not in roles] == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mini_cluster.api import AdminApi
 from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER
-from mini_cluster.roles import EVENTS, READ, Dict, grant, rule, user
+from mini_cluster.objects.roles import EVENTS, READ, Dict, grant, rule, user
 
 ACCOUNTS = ("node-controller", "route-controller", "service-controller")
 """Speak for the controllers of cloud-controller-manager; the API server has roles for them."""

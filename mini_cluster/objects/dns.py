@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mini_cluster.api import AdminApi
-from mini_cluster.roles import EVENTS, RBAC, READ, ROLES, Dict, grant, rule, user
+from mini_cluster.objects.roles import EVENTS, RBAC, READ, ROLES, Dict, grant, rule, user
 
 NAMESPACE = "kube-system"
 ROLE = "system:coredns"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mini_cluster.api import AdminApi
-from mini_cluster.roles import EVENTS, READ, ROLES, grant, rule, user
+from mini_cluster.objects.roles import EVENTS, READ, ROLES, grant, rule, user
 
 CLASS, CONTROLLER = "mini", "mini-kubernetes.io/ingress"
 ROLE = "mini-kubernetes:ingress-controller"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mini_cluster.api import AdminApi
-from mini_cluster.roles import READ, grant, rule, user
+from mini_cluster.objects.roles import READ, grant, rule, user
 
 ROLE = "mini-kubernetes:netagent"
 RULES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mini_cluster.api import AdminApi
-from mini_cluster.roles import EVENTS, READ, ROLES, Dict, account, grant, rule
+from mini_cluster.objects.roles import EVENTS, READ, ROLES, Dict, account, grant, rule
 
 STANDARD, SHARED = "standard", "shared"
 ROLE = "mini-kubernetes:volume-provisioner"
