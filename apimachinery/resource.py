@@ -54,6 +54,9 @@ class Strategy(Generic[T]):
     allow_create_on_update = False
     """Whether a PUT to a missing name creates the object (upstream: Lease, Event …)."""
 
+    compiles = False
+    """Whether checking an object compiles what it holds, such as expressions: that is done in a thread."""
+
     def default(self, obj: T) -> None:
         """Sets defaults that depend on other fields; constants are the model's own. Runs at every decoding."""
 

@@ -29,6 +29,7 @@ MAX_DEPTH = 50
 """Levels of nesting of an expression; upstream allows 250 of its own grammar, five or so for each of these."""
 MAX_TREE_DEPTH = 150  # what follows is recursive
 MAX_LENGTH = 100_000  # characters, as upstream
+MOST_DIGITS = 4000  # of an integer: Python refuses to read longer ones
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n\f]+|//[^\n]*)
@@ -316,7 +317,9 @@ class _Parser:
         if token.kind == "float":
             return Literal(offset, float(sign + token.text))
         text = token.text.rstrip("uU")
-        number = int(sign + text, 16 if text[:2].lower() == "0x" else 10)
+        number = MAX_UINT + 1
+        if len(text) <= MOST_DIGITS:
+            number = int(sign + text, 16 if text[:2].lower() == "0x" else 10)
         if text != token.text:
             if sign or number > MAX_UINT:
                 self._fail(token, "invalid uint literal")

@@ -11,10 +11,12 @@ from typing import Any
 
 import orjson
 
+from apimachinery.errors import BadRequest
+from apimachinery.meta import ObjectMeta
 from apimachinery.model import Model, to_dict
 from apimachinery.resource import Resource
 from apimachinery.selectors import parse_field_selector
-from apiserver.admission._plugin import Attributes, Lookup
+from apiserver.admission._plugin import CREATE, Attributes, Lookup
 from apiserver.auth.authorization.authorizer import Decision
 from apiserver.codec.body import decode_object
 from apiserver.request.info import RequestInfo, access
@@ -190,17 +192,27 @@ def converted(document: dict[str, Any], source: Resource[Any], target: Resource[
 def replace_object(attributes: Attributes, document: dict[str, Any]) -> None:
     """Puts the document in the place of the request's object, with the defaults of what is new.
 
-    Raises: StatusError, for what can't be read as such an object.
+    Raises: StatusError, for what can't be read as such an object, or belongs to another namespace than the request.
     """
     obj, resource = attributes.obj, attributes.resource
     if not isinstance(obj, resource.model):
         new = type(obj).model_validate(document)
     else:
         new = decode_object(resource, orjson.dumps(document))
+        keep_identity(attributes, new.metadata, obj.metadata)
     for name in type(new).model_fields:
         setattr(obj, name, getattr(new, name))
     if hasattr(new, "content"):
         obj.content = new.content
+
+
+def keep_identity(attributes: Attributes, new: ObjectMeta, old: ObjectMeta) -> None:
+    """Takes back what only the server says of an object. Raises: BadRequest, for another namespace."""
+    if (new.namespace or "") != (old.namespace or ""):
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    new.managedFields = old.managedFields
+    if attributes.operation == CREATE:
+        new.resourceVersion = new.deletionTimestamp = new.deletionGracePeriodSeconds = None
 
 
 def _info(question: Question) -> RequestInfo:
@@ -214,4 +226,7 @@ def _info(question: Question) -> RequestInfo:
         namespace=question.namespace,
         subresource=question.subresource,
     )
-    return info._replace(fields=parse_field_selector(question.field_selector)) if question.field_selector else info
+    try:
+        return info._replace(fields=parse_field_selector(question.field_selector))
+    except BadRequest:  # the check is about all objects then, as upstream's
+        return info

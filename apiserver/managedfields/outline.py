@@ -156,6 +156,8 @@ class Outline:
             if None in key or not all(isinstance(part, str | int) for part in key):
                 raise NoOutline
             return key
+        if not isinstance(item, Model):
+            raise NoOutline  # not an object, though the schema says so: refused later
         if len(keys) > 1:
             return tuple([getattr(item, name) for name, _ in keys])
         name, _ = keys[0]

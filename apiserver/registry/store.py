@@ -7,6 +7,7 @@ and the change is computed again: so a conflict is only ever reported about what
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -141,9 +142,7 @@ class Store(Generic[T]):
         await self.hooks.check_rights(attributes)
         self._prepare_create(obj, user)
         errors = tracking.entry_errors(sent, owners)
-        errors += validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
-        errors += self.hooks.errors(obj, None)
-        if errors:
+        if errors := errors + await self._checked(lambda: self._create_errors(obj)):
             raise self._invalid(obj, errors)
         await self._admission.validate(attributes)
         undo = await self.hooks.begin_create(obj, dry_run=options.dry_run)
@@ -211,6 +210,13 @@ class Store(Generic[T]):
 
     def _now(self) -> str:
         return time_text(int(self.clock.now()))
+
+    async def _checked(self, check: Callable[[], list[FieldError]]) -> list[FieldError]:
+        return await asyncio.to_thread(check) if self.resource.strategy.compiles else check()
+
+    def _create_errors(self, obj: T) -> list[FieldError]:
+        errors = validate_metadata(obj, self.resource) + self.resource.strategy.validate_create(obj)
+        return errors + self.hooks.errors(obj, None)
 
     def _prepare_create(self, obj: T, user: User) -> None:
         meta = obj.metadata
@@ -312,7 +318,7 @@ class Store(Generic[T]):
         await self.hooks.check_rights(attributes)
         self._prepare_update(new, old, subresource)
         errors = tracking.entry_errors(sent, owners)
-        if errors := errors + self._update_errors(new, old, subresource):
+        if errors := errors + await self._checked(lambda: self._update_errors(new, old, subresource)):
             raise self._invalid(new, errors)
         await self._admission.validate(attributes)
         if removed_by_update(new, old, held=self.hooks.holds(new)):

@@ -237,7 +237,7 @@ class HttpExchange:
             return
         closing = b"" if self.keep_alive else b"connection: close\r\n"
         head = b"%bdate: %b\r\n%b%bcontent-length: %d\r\n\r\n" % (
-            STATUS_LINES[status],
+            status_line(status),
             connection.date(),
             headers,
             closing,
@@ -256,7 +256,7 @@ class HttpExchange:
     def begin(self, status: int, headers: bytes, length: int | None) -> None:
         """Starts an answer in pieces: of `length` bytes in all, or chunked."""
         framing = b"" if length is None else b"content-length: %d\r\n" % length
-        self.begin_with(STATUS_LINES[status], headers + framing, chunked=length is None)
+        self.begin_with(status_line(status), headers + framing, chunked=length is None)
 
     def begin_with(self, first_line: bytes, headers: bytes, *, chunked: bool) -> None:
         """Starts an answer whose headers are all there but for `date` and those of the connection."""

@@ -103,6 +103,7 @@ def default_webhook(webhook: Webhook) -> None:
 class WebhookStrategy(Strategy[Any]):
     """Source: Kubernetes documentation, "Dynamic Admission Control"."""
 
+    compiles = True
     generation_tracks_spec = False
     plain_finalizers = True
 

@@ -81,6 +81,7 @@ class MutatingAdmissionPolicyStrategy(Strategy[MutatingAdmissionPolicy]):
     """Source: Kubernetes documentation, "Mutating Admission Policy"."""
 
     plain_finalizers = True
+    compiles = True
 
     def default(self, obj: MutatingAdmissionPolicy) -> None:
         obj.spec.failurePolicy = obj.spec.failurePolicy or FAIL

@@ -114,6 +114,7 @@ class ValidatingAdmissionPolicyStrategy(Strategy[ValidatingAdmissionPolicy]):
     """Source: Kubernetes documentation, "Validating Admission Policy"."""
 
     plain_finalizers = True
+    compiles = True
 
     def default(self, obj: ValidatingAdmissionPolicy) -> None:
         obj.spec.failurePolicy = obj.spec.failurePolicy or FAIL

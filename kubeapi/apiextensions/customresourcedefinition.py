@@ -224,6 +224,8 @@ class CustomResourceDefinitionStrategy(Strategy[CustomResourceDefinition]):
     Source: Kubernetes documentation, "Extend the Kubernetes API with CustomResourceDefinitions".
     """
 
+    compiles = True
+
     def default(self, obj: CustomResourceDefinition) -> None:
         spec, names = obj.spec, obj.spec.names
         names.singular = names.singular or names.kind.lower() or None

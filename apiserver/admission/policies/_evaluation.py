@@ -7,11 +7,12 @@ so that other requests go on.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from apiserver.admission._review import MustAsk, Review
-from kubecel import EXPRESSION_LIMIT, CostExceeded, EvaluationError, Program
+from kubecel import EXPRESSION_LIMIT, CompileError, CostExceeded, EvaluationError, Program
 
 R = TypeVar("R")
 
@@ -23,8 +24,42 @@ THREADS = 2
 """Costly policies that are evaluated at once: they share one interpreter anyway."""
 
 
+INLINE_BYTES = 4096
+"""Objects whose expressions are compiled in the event loop: some five milliseconds."""
+
+
 class TooCostly(Exception):
     """The policy needs more than it may take in the event loop."""
+
+
+class Lazily(Generic[R]):
+    """What is compiled when it is first needed, and once."""
+
+    def __init__(self, size: int, compile: Callable[[], R]) -> None:
+        """`size`: bytes that hold the expressions."""
+        self._size, self._compile = size, compile
+        self._lock = threading.Lock()
+        self._result: R | None = None
+        self._error: CompileError | None = None
+
+    def get(self, *, inline: bool) -> R:
+        """Raises: CompileError; TooCostly, for what is not compiled yet and too large for the event loop."""
+        if self._result is None and self._error is None:
+            if inline and self._size > INLINE_BYTES:
+                raise TooCostly
+            with self._lock:  # whoever waits for it is in a thread, too, or it is small
+                self._once()
+        if self._result is None:
+            assert self._error is not None
+            raise self._error
+        return self._result
+
+    def _once(self) -> None:
+        if self._result is None and self._error is None:
+            try:
+                self._result = self._compile()
+            except CompileError as error:
+                self._error = error
 
 
 class OutOfBudget(Exception):

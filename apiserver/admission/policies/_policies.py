@@ -1,10 +1,10 @@
-"""The policies in force, compiled once, with their bindings and parameters."""
+"""The policies in force, compiled when they are needed, with their bindings and parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -16,11 +16,12 @@ from apimachinery.selectors import selector_of
 from apiserver.admission._index import RequestIndex
 from apiserver.admission._matching import Matcher, RequestKind
 from apiserver.admission._plugin import Attributes, Lookup, refused
+from apiserver.admission.policies._evaluation import Lazily
 from apiserver.storage.interface import Entry
-from kubeapi.admissionregistration._expressions import BOOLEAN, Scope
+from kubeapi.admissionregistration._expressions import BOOLEAN, Scope, described
 from kubeapi.admissionregistration._policy import ParamKind, PolicyBindingSpec
 from kubeapi.admissionregistration._rules import GROUP
-from kubecel import Program
+from kubecel import CompileError, Program
 
 S = TypeVar("S", bound="Compiled")
 
@@ -37,17 +38,10 @@ class NotConfigured(Exception):
 
 @dataclass(frozen=True)
 class Compiled:
-    """A policy with its expressions compiled."""
+    """The expressions of a policy."""
 
-    name: str
-    fails: bool
-    """Whether a request is refused when the policy can't be evaluated."""
-    param_kind: ParamKind | None
-    matcher: Matcher
     conditions: Sequence[tuple[str, Program]]
     variables: Mapping[str, Program]
-    fault: str
-    """Why it can't be evaluated; "" if it can."""
 
     @cached_property
     def uses(self) -> frozenset[str]:
@@ -59,11 +53,39 @@ class Compiled:
         yield from self.variables.values()
 
 
+class Policy(Generic[S]):
+    """A policy; its expressions are compiled for the first request that it is about."""
+
+    def __init__(self, policy: Any, size: int, compile: Callable[[Any], S]) -> None:
+        """`size`: bytes of the encoded policy, which holds the expressions. `compile` may raise CompileError."""
+        spec = policy.spec
+        self.name: str = policy.name
+        self.param_kind: ParamKind | None = spec.paramKind
+        self.fails: bool = spec.failurePolicy != "Ignore"
+        """Whether a request is refused when the policy can't be evaluated."""
+        self.again: bool = getattr(spec, "reinvocationPolicy", None) == "IfNeeded"
+        """Whether a policy that changes objects is asked once more if a later one has changed its object."""
+        self.fault = ""
+        """Why it can't be evaluated, as far as that is known without its expressions; "" if it can."""
+        try:
+            self.matcher = Matcher(spec.matchConstraints, needs_rules=True)
+        except StatusError as error:  # checked when it was written, by a server that may have been another
+            self.matcher, self.fault = Matcher(None, needs_rules=True), str(error)
+        self._compiled = Lazily(size, partial(compile, policy))
+
+    def compiled(self, *, inline: bool) -> S:
+        """Raises: NotConfigured, where they can't be compiled; TooCostly, where that takes a thread."""
+        try:
+            return self._compiled.get(inline=inline)
+        except CompileError as error:  # checked when it was written, by a server that may have been another
+            raise NotConfigured(described(error)) from None
+
+
 @dataclass(frozen=True)
 class Bound(Generic[S]):
     """A policy by one of its bindings."""
 
-    policy: S
+    policy: Policy[S]
     binding: str
     spec: PolicyBindingSpec
 
@@ -84,25 +106,26 @@ class PolicySet(RequestIndex[Bound[S]]):
         super().__init__(lookup, policies, bindings)
         self.converts = converts
         self._policies, self._bindings, self._compile = policies, bindings, compile_policy
-        self._compiled: dict[str, tuple[int, S]] = {}
+        self._known: dict[str, tuple[int, Policy[S]]] = {}
         """By name, with the revision."""
 
     def read(self) -> list[tuple[Bound[S], Sequence[Matcher]]]:
-        """Compiles the policies that have changed, and binds all anew."""
-        before, self._compiled = self._compiled, {}
+        """Takes over the policies that have changed, and binds all anew."""
+        before, self._known = self._known, {}
         for entry in self.lookup.storage.snapshot(self._policies):
-            compiled = before.get(entry.name)
-            if compiled is None or compiled[0] != entry.revision:
-                compiled = entry.revision, self._compile(decode(self._policies.model, entry.value))
-            self._compiled[entry.name] = compiled
+            known = before.get(entry.name)
+            if known is None or known[0] != entry.revision:
+                policy = decode(self._policies.model, entry.value)
+                known = entry.revision, Policy(policy, len(entry.value), self._compile)
+            self._known[entry.name] = known
         bindings = [decode(self._bindings.model, entry.value) for entry in self.lookup.storage.snapshot(self._bindings)]
         bound = [
             (
-                Bound(policy := self._compiled[spec.policyName][1], binding.name, spec),
+                Bound(policy := self._known[spec.policyName][1], binding.name, spec),
                 (policy.matcher, Matcher(spec.matchResources, needs_rules=False)),
             )
             for binding in bindings
-            if (spec := binding.spec).policyName in self._compiled
+            if (spec := binding.spec).policyName in self._known
         ]
         return sorted(bound, key=lambda each: (each[0].policy.name, each[0].binding))
 
@@ -180,11 +203,3 @@ class Params:
             else sorted(self._lookup.storage.snapshot(resource), key=lambda entry: entry.name)
         )
         return [entry for entry in entries if matcher.matches(entry.labels)]
-
-
-def compiled_matcher(policy: Any) -> tuple[Matcher, str]:
-    """The matcher of a policy's constraints, and why they can't be used."""
-    try:
-        return Matcher(policy.spec.matchConstraints, needs_rules=True), ""
-    except StatusError as error:  # checked when it was written, by a server that may have been another
-        return Matcher(None, needs_rules=True), str(error)

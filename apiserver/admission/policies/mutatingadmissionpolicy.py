@@ -32,10 +32,8 @@ from apiserver.admission.policies._policies import (
     Params,
     PolicySet,
     compile_parts,
-    compiled_matcher,
     denied,
 )
-from kubeapi.admissionregistration._expressions import described
 from kubeapi.admissionregistration._rules import GROUP
 from kubeapi.admissionregistration.mutatingadmissionpolicy import (
     PATCH,
@@ -43,17 +41,15 @@ from kubeapi.admissionregistration.mutatingadmissionpolicy import (
     expression_of,
     mutation_scope,
 )
-from kubecel import CompileError, EvaluationError, Program
+from kubecel import EvaluationError, Program
 
 OUT_OF_BUDGET = "policy evaluation failed due to running out of cost budget"
 
 
 @dataclass(frozen=True)
 class MutatingPolicy(Compiled):
-    mutations: Sequence[tuple[str, Program]] = ()
+    mutations: Sequence[tuple[str, Program]]
     """(patchType, program)."""
-    again: bool = False
-    """Whether the policy is asked once more if the object was changed behind it."""
 
     def programs(self) -> Iterator[Program]:
         yield from super().programs()
@@ -69,21 +65,14 @@ class Failed(Exception):
 
 
 def compile_policy(policy: MutatingAdmissionPolicy) -> MutatingPolicy:
-    spec = policy.spec
-    matcher, fault = compiled_matcher(policy)
-    scope = mutation_scope(spec)
-    conditions: list[tuple[str, Program]] = []
-    variables: dict[str, Program] = {}
+    """Raises: CompileError."""
+    scope = mutation_scope(policy.spec)
     mutations: list[tuple[str, Program]] = []
-    try:
-        conditions, variables = compile_parts(spec, scope)
-        for mutation in spec.mutations or ():
-            source, expected = expression_of(mutation)
-            mutations.append((mutation.patchType, scope.compile(source, expected=(expected,))))
-    except CompileError as error:  # checked when it was written, by a server that may have been another
-        fault = described(error)
-    fails, again = spec.failurePolicy != "Ignore", spec.reinvocationPolicy == "IfNeeded"
-    return MutatingPolicy(policy.name, fails, spec.paramKind, matcher, conditions, variables, fault, mutations, again)
+    conditions, variables = compile_parts(policy.spec, scope)
+    for mutation in policy.spec.mutations or ():
+        source, expected = expression_of(mutation)
+        mutations.append((mutation.patchType, scope.compile(source, expected=(expected,))))
+    return MutatingPolicy(conditions, variables, mutations)
 
 
 class MutatingPolicies:
@@ -129,7 +118,7 @@ class MutatingPolicies:
             if policy.fault:
                 raise NotConfigured(policy.fault)
             for param in self._params.of(bound, review.attributes.namespace):
-                result = within_reach(review, partial(_evaluated, policy, review, document, param))
+                result = within_reach(review, partial(_evaluated, bound, review, document, param))
                 document = result if isinstance(result, Mapping) else await result
         except (NotConfigured, Failed) as failure:
             message = str(failure)
@@ -146,9 +135,14 @@ class MutatingPolicies:
 
 
 def _evaluated(
-    policy: MutatingPolicy, review: Review, document: dict[str, Any], param: dict[str, Any] | None, inline: bool
+    bound: Bound[MutatingPolicy],
+    review: Review,
+    document: dict[str, Any],
+    param: dict[str, Any] | None,
+    inline: bool,
 ) -> dict[str, Any]:
-    """Raises: Failed."""
+    """Raises: Failed, NotConfigured."""
+    policy = bound.policy.compiled(inline=inline)
     values = request_values(review, policy.uses, document, param)
     try:
         for patch_type, program in policy.mutations:

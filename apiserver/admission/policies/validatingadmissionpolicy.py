@@ -30,15 +30,15 @@ from apiserver.admission.policies._policies import (
     Compiled,
     NotConfigured,
     Params,
+    Policy,
     PolicySet,
     compile_parts,
-    compiled_matcher,
     denied,
 )
-from kubeapi.admissionregistration._expressions import BOOLEAN, TEXT, TEXT_OR_NULL, Scope, described
+from kubeapi.admissionregistration._expressions import BOOLEAN, TEXT, TEXT_OR_NULL, Scope
 from kubeapi.admissionregistration._rules import GROUP
 from kubeapi.admissionregistration.validatingadmissionpolicy import ValidatingAdmissionPolicy
-from kubecel import CompileError, EvaluationError, Program
+from kubecel import EvaluationError, Program
 
 MAX_MESSAGE_BYTES = 5 * 1024
 MAX_ANNOTATION_BYTES = 10 * 1024
@@ -56,8 +56,8 @@ class CompiledValidation:
 
 @dataclass(frozen=True)
 class ValidatingPolicy(Compiled):
-    validations: Sequence[CompiledValidation] = ()
-    annotations: Sequence[tuple[str, Program]] = ()
+    validations: Sequence[CompiledValidation]
+    annotations: Sequence[tuple[str, Program]]
 
     def programs(self) -> Iterator[Program]:
         yield from super().programs()
@@ -101,30 +101,22 @@ class Verdict:
 
 
 def compile_policy(policy: ValidatingAdmissionPolicy) -> ValidatingPolicy:
+    """Raises: CompileError."""
     spec = policy.spec
-    matcher, fault = compiled_matcher(policy)
     scope = Scope(has_params=spec.paramKind is not None)
-    conditions: list[tuple[str, Program]] = []
-    variables: dict[str, Program] = {}
     validations: list[CompiledValidation] = []
-    annotations: list[tuple[str, Program]] = []
-    try:
-        conditions, variables = compile_parts(spec, scope)
-        for item in spec.validations or ():
-            text = (item.messageExpression or "").strip()
-            message = scope.compile(text, expected=TEXT, authorizer=False) if text else None
-            program = scope.compile(item.expression, expected=BOOLEAN)
-            shown = (item.message or "").strip() or f"failed expression: {item.expression.strip()}"
-            validations.append(CompiledValidation(program, shown, message, item.reason or "Invalid"))
-        for annotation in spec.auditAnnotations or ():
-            program = scope.compile(annotation.valueExpression, expected=TEXT_OR_NULL)
-            annotations.append((f"{policy.name}/{annotation.key}", program))
-    except CompileError as error:  # checked when it was written, by a server that may have been another
-        fault = described(error)
-    fails = spec.failurePolicy != "Ignore"
-    return ValidatingPolicy(
-        policy.name, fails, spec.paramKind, matcher, conditions, variables, fault, validations, annotations
-    )
+    conditions, variables = compile_parts(spec, scope)
+    for item in spec.validations or ():
+        text = (item.messageExpression or "").strip()
+        message = scope.compile(text, expected=TEXT, authorizer=False) if text else None
+        program = scope.compile(item.expression, expected=BOOLEAN)
+        shown = (item.message or "").strip() or f"failed expression: {item.expression.strip()}"
+        validations.append(CompiledValidation(program, shown, message, item.reason or "Invalid"))
+    annotations = [
+        (f"{policy.name}/{annotation.key}", scope.compile(annotation.valueExpression, expected=TEXT_OR_NULL))
+        for annotation in spec.auditAnnotations or ()
+    ]
+    return ValidatingPolicy(conditions, variables, validations, annotations)
 
 
 class ValidatingPolicies:
@@ -180,10 +172,7 @@ class ValidatingPolicies:
                 raise NotConfigured(policy.fault)
             params = self._params.of(bound, review.attributes.namespace)
         except NotConfigured as error:
-            if policy.fails:
-                message = f"failed to configure binding: {error}"
-                denial = Denial(message, error="invalid_error", always_denies=True)
-                self._add(bound, Outcome([denial]), review, verdict, started)
+            self._add(bound, _not_configured(policy, error), review, verdict, started)
             return None
         outcomes = within_reach(review, partial(_evaluate_all, policy, shown, params))
         if isinstance(outcomes, list):
@@ -235,14 +224,24 @@ class ValidatingPolicies:
 
 
 def _evaluate_all(
-    policy: ValidatingPolicy, review: Review, params: Sequence[dict[str, Any] | None], inline: bool
+    policy: Policy[ValidatingPolicy], review: Review, params: Sequence[dict[str, Any] | None], inline: bool
 ) -> list[Outcome]:
-    document = review.document() if "object" in policy.uses else None
-    values = (request_values(review, policy.uses, document, param) for param in params)
-    return [_evaluate(policy, Evaluation(each, policy.variables, inline=inline)) for each in values]
+    try:
+        compiled = policy.compiled(inline=inline)
+    except NotConfigured as error:
+        return [_not_configured(policy, error)]
+    document = review.document() if "object" in compiled.uses else None
+    values = (request_values(review, compiled.uses, document, param) for param in params)
+    return [_evaluate(compiled, policy.fails, Evaluation(each, compiled.variables, inline=inline)) for each in values]
 
 
-def _evaluate(policy: ValidatingPolicy, evaluation: Evaluation) -> Outcome:
+def _not_configured(policy: Policy[ValidatingPolicy], error: NotConfigured) -> Outcome:
+    if not policy.fails:
+        return Outcome()
+    return Outcome([Denial(f"failed to configure binding: {error}", error="invalid_error", always_denies=True)])
+
+
+def _evaluate(policy: ValidatingPolicy, fails: bool, evaluation: Evaluation) -> Outcome:
     outcome = Outcome()
     try:
         if not conditions_hold(policy.conditions, evaluation):
@@ -253,24 +252,24 @@ def _evaluate(policy: ValidatingPolicy, evaluation: Evaluation) -> Outcome:
                     message = _message(validation, evaluation)
                     outcome.denials.append(Denial(message, validation.reason, index))
             except EvaluationError as error:
-                if policy.fails:
+                if fails:
                     outcome.denials.append(Denial(str(error), index=index, error="invalid_error"))
         for key, program in policy.annotations:
-            _annotate(outcome, policy, evaluation, key, program)
+            _annotate(outcome, fails, evaluation, key, program)
     except EvaluationError as error:
-        if policy.fails:
+        if fails:
             outcome.denials.append(Denial(str(error), error="invalid_error"))
     except OutOfBudget:
-        if policy.fails:
+        if fails:
             outcome.denials.append(Denial(OUT_OF_BUDGET, error="out_of_budget"))
     return outcome
 
 
-def _annotate(outcome: Outcome, policy: ValidatingPolicy, evaluation: Evaluation, key: str, program: Program) -> None:
+def _annotate(outcome: Outcome, fails: bool, evaluation: Evaluation, key: str, program: Program) -> None:
     try:
         value = evaluation.value(program)
     except EvaluationError as error:
-        if policy.fails:
+        if fails:
             outcome.denials.append(Denial(str(error), error="invalid_error", always_denies=True))
         return
     if isinstance(value, str) and value.strip():

@@ -6,7 +6,6 @@ Source: Kubernetes documentation, "Dynamic Admission Control".
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,8 +16,10 @@ from uuid import uuid4
 import orjson
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from apimachinery.errors import FieldError, InternalError, StatusError
+from apimachinery.patch.json import MAX_JSON_PATCH_OPERATIONS
 from apiserver.admission._review import Review
 from apiserver.admission.webhooks._configured import Hook
 from apiserver.proxy.webhooks import WebhookFailed
@@ -36,7 +37,7 @@ class Verdict:
     """A usable answer. `patch` are operations of a JSON patch."""
 
     allowed: bool
-    status: dict[str, Any]
+    status: _Status
     patch: Any
     warnings: list[str]
     annotations: dict[str, str]
@@ -115,6 +116,56 @@ async def ask(hook: Hook, review: Review, document: dict[str, Any] | None, metri
     return verdict
 
 
+class _Part(BaseModel):
+    """A part of an answer, whose members have the types of Kubernetes' API; null is as good as nothing."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Cause(_Part):
+    reason: str | None = None
+    message: str | None = None
+    field: str | None = None
+
+
+class _Details(_Part):
+    name: str | None = None
+    group: str | None = None
+    kind: str | None = None
+    uid: str | None = None
+    causes: list[_Cause] | None = None
+    retryAfterSeconds: int | None = None
+
+
+class _Status(_Part):
+    code: int | None = None
+    message: str | None = None
+    reason: str | None = None
+    details: _Details | None = None
+
+
+class _Response(_Part):
+    uid: str | None = None
+    allowed: bool | None = None
+    status: _Status | None = None
+    patch: str | None = None
+    patchType: str | None = None
+    auditAnnotations: dict[str, str] | None = None
+    warnings: list[str] | None = None
+
+
+class _Answer(_Part):
+    apiVersion: str | None = None
+    kind: str | None = None
+    response: _Response | None = None
+
+
+class _Denied(StatusError):
+    """A refusal has the reason that the webhook gives, if any."""
+
+    default_code, default_reason = 400, ""
+
+
 async def _call(hook: Hook, review: Review, document: dict[str, Any] | None) -> Verdict:
     """Raises: WebhookFailed."""
     version = next(version for version in hook.spec.admissionReviewVersions if version in VERSIONS)
@@ -129,62 +180,59 @@ async def _call(hook: Hook, review: Review, document: dict[str, Any] | None) -> 
             "oldObject": review.old_document,
         },
     }
-    answer = await hook.client.post(orjson.dumps(asked), hook.spec.timeoutSeconds)
-    response = answer.get("response")
-    if not isinstance(response, dict):
+    body = await hook.client.post(orjson.dumps(asked), hook.spec.timeoutSeconds)
+    try:
+        answer = _Answer.model_validate(body)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise WebhookFailed(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+    if answer.response is None:
         raise WebhookFailed("webhook response was absent")
     if version == "v1":
-        _check_answer(answer, response, uid)
-    return _verdict(response)
+        _check_answer(answer, answer.response, uid)
+    return _verdict(answer.response)
 
 
-def _check_answer(answer: dict[str, Any], response: dict[str, Any], uid: str) -> None:
+def _check_answer(answer: _Answer, response: _Response, uid: str) -> None:
     """Holds an answer to the rules of v1. Raises: WebhookFailed."""
-    kind = answer.get("apiVersion") or "", answer.get("kind") or ""
-    if kind != (f"{GROUP}/v1", "AdmissionReview"):
-        group, version = kind[0].rpartition("/")[::2]
-        got = f"{group}/{version}, Kind={kind[1]}"
+    if (answer.apiVersion, answer.kind) != (f"{GROUP}/v1", "AdmissionReview"):
+        group, _, version = (answer.apiVersion or "").rpartition("/")
+        got = f"{group}/{version}, Kind={answer.kind or ''}"
         raise WebhookFailed(f"expected webhook response of {GROUP}/v1, Kind=AdmissionReview, got {got}")
-    if response.get("uid") != uid:
-        raise WebhookFailed(f'expected response.uid="{uid}", got "{response.get("uid") or ""}"')
-    patch, patch_type = response.get("patch"), response.get("patchType")
-    if patch and not patch_type:
+    if response.uid != uid:
+        raise WebhookFailed(f'expected response.uid="{uid}", got "{response.uid or ""}"')
+    if response.patch and not response.patchType:
         raise WebhookFailed("webhook returned response.patch but not response.patchType")
-    if patch_type and not patch:
+    if response.patchType and not response.patch:
         raise WebhookFailed("webhook returned response.patchType but not response.patch")
-    if patch_type not in (None, "JSONPatch"):
-        raise WebhookFailed(f"webhook returned invalid response.patchType of {patch_type}")
+    if response.patchType not in (None, "JSONPatch"):
+        raise WebhookFailed(f"webhook returned invalid response.patchType of {response.patchType}")
 
 
-def _verdict(response: dict[str, Any]) -> Verdict:
-    """Raises: WebhookFailed, for members of the wrong types."""
-    status, patch = response.get("status"), response.get("patch")
-    warnings, annotations = response.get("warnings") or [], response.get("auditAnnotations") or {}
-    if not isinstance(response.get("allowed", False), bool):
-        raise WebhookFailed("response.allowed is no boolean")
-    if not isinstance(status, dict | None) or not isinstance(warnings, list) or not isinstance(annotations, dict):
-        raise WebhookFailed("the response has members of the wrong type")
+def _verdict(response: _Response) -> Verdict:
+    """Raises: WebhookFailed, for a patch that can't be read."""
     operations = None
-    if patch:
+    if response.patch:
         try:
-            operations = orjson.loads(base64.b64decode(patch, validate=True))
-        except (binascii.Error, TypeError, ValueError) as error:
+            operations = orjson.loads(base64.b64decode(response.patch, validate=True))
+        except ValueError as error:
             raise WebhookFailed(f"response.patch is no JSON patch in base64: {error}") from None
+        if isinstance(operations, list) and len(operations) > MAX_JSON_PATCH_OPERATIONS:
+            raise WebhookFailed(f"response.patch has more than {MAX_JSON_PATCH_OPERATIONS} operations")
     return Verdict(
-        response.get("allowed", False),
-        status or {},
+        bool(response.allowed),
+        response.status or _Status(),
         operations,
-        [str(text) for text in warnings],
-        {str(key): str(value) for key, value in annotations.items()},
+        response.warnings or [],
+        response.auditAnnotations or {},
     )
 
 
-def _refusal(hook: Hook, status: dict[str, Any]) -> StatusError:
+def _refusal(hook: Hook, status: _Status) -> StatusError:
     """The webhook's own status, under its name."""
     by = f'admission webhook "{hook.name}" denied the request'
-    code, message, reason = status.get("code"), status.get("message"), str(status.get("reason") or "")
-    text = f"{by}: {message or reason}" if message or reason else f"{by} without explanation"
-    if not isinstance(code, int) or not 400 <= code < 600:
-        code = 400
-    details = status.get("details")
-    return StatusError(text, details if isinstance(details, dict) else None, code=code, reason=reason)
+    why = status.message or status.reason
+    code = status.code if status.code is not None and 400 <= status.code < 600 else 400
+    details = status.details.model_dump(exclude_none=True) if status.details is not None else None
+    text = f"{by}: {why}" if why else f"{by} without explanation"
+    return _Denied(text, details, code=code, reason=status.reason or "")

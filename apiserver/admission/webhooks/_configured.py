@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from apimachinery.errors import StatusError
@@ -13,11 +14,17 @@ from apiserver.admission._index import RequestIndex
 from apiserver.admission._matching import Matcher, RequestKind
 from apiserver.admission._plugin import Lookup, refused
 from apiserver.admission._review import Review
-from apiserver.admission.policies._evaluation import Evaluation, conditions_hold, request_values, within_reach
+from apiserver.admission.policies._evaluation import (
+    Evaluation,
+    Lazily,
+    conditions_hold,
+    request_values,
+    within_reach,
+)
 from apiserver.proxy.webhooks import WebhookClient
 from kubeapi.admissionregistration._expressions import BOOLEAN, condition_scope, described
 from kubeapi.admissionregistration._matching import MatchResources, NamedRuleWithOperations
-from kubeapi.admissionregistration._rules import GROUP
+from kubeapi.admissionregistration._rules import GROUP, MatchCondition
 from kubeapi.admissionregistration._webhook import Webhook
 from kubecel import CompileError, EvaluationError, Program
 
@@ -35,9 +42,8 @@ class Hook:
     """The Webhook as it is stored."""
     client: WebhookClient
     matcher: Matcher
-    conditions: Sequence[tuple[str, Program]]
-    fault: str
-    """Why its conditions can't be evaluated; "" if they can."""
+    conditions: Lazily[Sequence[tuple[str, Program]]] | None
+    """Its match conditions (name, expression), if it has any."""
 
     @property
     def name(self) -> str:
@@ -79,13 +85,10 @@ class HookSet(RequestIndex[Hook]):
         return kind.group == GROUP and kind.resource in OWN_KINDS
 
     def _hook(self, configuration: str, index: int, spec: Webhook) -> Hook:
-        fault, conditions = "", []
-        scope = condition_scope()
-        try:
-            for condition in spec.matchConditions or ():
-                conditions.append((condition.name, scope.compile(condition.expression, expected=BOOLEAN)))
-        except CompileError as error:  # checked when it was written, by a server that may have been another
-            fault = described(error)
+        conditions = None
+        if spec.matchConditions:
+            size = sum(len(condition.expression) for condition in spec.matchConditions)
+            conditions = Lazily(size, partial(_compiled, spec.matchConditions))
         rules = [NamedRuleWithOperations.model_construct(**rule.__dict__) for rule in spec.rules or ()]
         match = MatchResources(
             namespaceSelector=spec.namespaceSelector,
@@ -98,23 +101,31 @@ class HookSet(RequestIndex[Hook]):
         except StatusError:
             matcher = Matcher(None, needs_rules=True)
         client = WebhookClient(spec.clientConfig, self.lookup.locator)
-        return Hook(configuration, index, spec, client, matcher, conditions, fault)
+        return Hook(configuration, index, spec, client, matcher, conditions)
+
+
+def _compiled(conditions: Sequence[MatchCondition]) -> Sequence[tuple[str, Program]]:
+    """Raises: CompileError."""
+    scope = condition_scope()
+    return [(each.name, scope.compile(each.expression, expected=BOOLEAN)) for each in conditions]
 
 
 async def conditions_met(hook: Hook, review: Review, document: dict[str, Any] | None) -> bool:
     """Tells whether the match conditions of a webhook hold. Raises: StatusError, for one that can't be evaluated and
     must be."""
-    if not hook.conditions and not hook.fault:
+    lazy = hook.conditions
+    if lazy is None:
         return True
-    uses = frozenset().union(*(program.uses for _, program in hook.conditions))
-    values = request_values(review, uses, document, None)
 
     def evaluate(inline: bool) -> bool:
-        return conditions_hold(hook.conditions, Evaluation(values, {}, inline=inline))
+        try:
+            conditions = lazy.get(inline=inline)
+        except CompileError as error:  # checked when it was written, by a server that may have been another
+            raise EvaluationError(described(error)) from None
+        uses = frozenset().union(*(program.uses for _, program in conditions))
+        return conditions_hold(conditions, Evaluation(request_values(review, uses, document, None), {}, inline=inline))
 
     try:
-        if hook.fault:
-            raise EvaluationError(hook.fault)
         result = within_reach(review, evaluate)
         return result if isinstance(result, bool) else await result
     except EvaluationError as error:

@@ -109,6 +109,7 @@ COMPILE_FAULTS = {
     "for": "1:1: reserved identifier: for\n | for\n | ^",
     "has(n)": "1:4: invalid argument to has() macro\n | has(n)\n | ...^",
     "9223372036854775808": "1:1: invalid int literal\n | 9223372036854775808\n | ^",
+    "7" * 5000: f"1:1: invalid int literal\n | {'7' * 5000}\n | ^",
 }
 
 

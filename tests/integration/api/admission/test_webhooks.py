@@ -134,6 +134,10 @@ def test_selectors_and_conditions_leave_requests_out(api: ApiServer, hooks: Admi
         ({"allowed": True, "patch": "eA=="}, "response.patch but not response.patchType"),
         ({"allowed": True, "patch": "eA==", "patchType": "Merge"}, "invalid response.patchType of Merge"),
         ({"allowed": True, "patch": "!", "patchType": "JSONPatch"}, "no JSON patch in base64"),
+        (patch(*[{"op": "test", "path": "/kind", "value": "ConfigMap"}] * 10_001), "more than 10000 operations"),
+        (b'{"apiVersion": ["v1"], "kind": {}}', "apiVersion: Input should be a valid string"),
+        ({"allowed": "yes"}, "response.allowed: Input should be a valid boolean"),
+        ({"status": {"details": {"causes": "x"}}}, "response.status.details.causes: Input should be a valid list"),
     ],
 )
 def test_a_webhook_that_fails_refuses_or_is_ignored(
@@ -149,6 +153,43 @@ def test_a_webhook_that_fails_refuses_or_is_ignored(
     with configured(api, "mutating", hooks.webhook("/broken", failurePolicy="Ignore")):
         assert create(api, "after-all").status_code == 201
     api.http.delete(f"{MAPS}/after-all")
+
+
+def test_a_refusal_is_told_with_any_code_and_without_a_reason(api: ApiServer, hooks: AdmissionServer) -> None:
+    for code, told in ((599, 599), (200, 400), (1000, 400), (None, 400)):
+        hooks.answers["/no"] = lambda request, code=code: {"allowed": False, "status": {"code": code, "message": "m"}}
+        with configured(api, "validating", hooks.webhook("/no")):
+            refused = create(api, "never")
+        assert (refused.status_code, refused.json()["code"]) == (told, told)
+        assert "reason" not in refused.json()
+
+
+def test_what_only_the_server_says_of_an_object_stays(api: ApiServer, hooks: AdmissionServer) -> None:
+    metadata = {
+        "name": "own",
+        "uid": "mine",
+        "resourceVersion": "abc",
+        "deletionTimestamp": "2020-01-01T00:00:00Z",
+        "managedFields": [{"manager": "me", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:x": 5}}],
+    }
+    hooks.answers["/meta"] = lambda request: patch({"op": "add", "path": "/metadata", "value": metadata})
+    elsewhere = {"op": "add", "path": "/metadata/namespace", "value": "kube-system"}
+    hooks.answers["/moved"] = lambda request: patch(elsewhere)
+    with configured(api, "mutating", hooks.webhook("/moved")):
+        moved = create(api, "moved")
+    assert (moved.status_code, moved.json()["message"]) == (
+        400,
+        "the namespace of the provided object does not match the namespace sent on the request",
+    )
+    metadata["namespace"] = "default"
+    with configured(api, "mutating", hooks.webhook("/meta")):
+        made = create(api, "own", labels={"a": "b"}).json()["metadata"]
+    assert made["resourceVersion"].isdigit()
+    assert made["uid"] != "mine"
+    assert "deletionTimestamp" not in made
+    assert [entry["manager"] for entry in made["managedFields"]] == ["python-httpx"]
+    assert api.http.get(f"{MAPS}/own").json()["metadata"] == made
+    api.http.delete(f"{MAPS}/own")
 
 
 def test_a_webhook_that_hangs_delays_only_what_it_matches(api: ApiServer, hooks: AdmissionServer) -> None:

@@ -170,3 +170,15 @@ def test_a_change_of_the_storage_version_rewrites_objects_as_they_are_written(ap
         return bool(revision != same["metadata"]["resourceVersion"])
 
     eventually(moved)  # once the server works by the new definition, a write without a change is one
+
+
+def test_items_of_the_wrong_type_in_a_list_with_keys_are_refused(api: ApiServer) -> None:
+    item = {"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}}}
+    keyed = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["key"], "items": item}
+    spec = {"type": "object", "properties": {**SPEC["properties"], "keyed": keyed}}
+    establish(api, definition("keyeds", [version("v1", spec)]))
+    obj = custom("Keyed", "a")
+    obj["spec"]["keyed"] = ["text"]
+    refused = api.http.post(collection("keyeds"), json=obj)
+    assert refused.status_code == 422
+    assert "spec.keyed[0]: Invalid value" in refused.json()["message"]

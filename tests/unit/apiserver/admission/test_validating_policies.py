@@ -68,10 +68,13 @@ class Server:
         document = {"metadata": {"name": name, "namespace": "n"}, "data": data}
         obj = decode_object(CONFIG_MAPS, orjson.dumps(document))
         attributes = Attributes("CREATE", CONFIG_MAPS, "", "n", name, obj, None, JANE, audit_annotations={})
-        waiting = self._policies.validate(attributes)
+        waiting = self.validate(attributes)
         if waiting is not None:
             await waiting
         return attributes
+
+    def validate(self, attributes: Attributes) -> Awaitable[None] | None:
+        return self._policies.validate(attributes)
 
     async def message(self, **data: str) -> str:
         with pytest.raises(StatusError) as caught:
@@ -153,6 +156,26 @@ async def test_a_policy_has_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said.endswith("validation failed due to running out of cost budget, no further validation rules will be run")
 
 
+async def test_a_large_policy_is_compiled_outside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: from then on it is evaluated at once."""
+    monkeypatch.setattr(_evaluation, "INLINE_BYTES", 100)
+    server = Server().policy("p", "object.metadata.name != 'b'")
+    obj = decode_object(CONFIG_MAPS, orjson.dumps({"metadata": {"name": "b", "namespace": "n"}}))
+    attributes = Attributes("CREATE", CONFIG_MAPS, "", "n", "b", obj, None, JANE)
+    waiting = server.validate(attributes)
+    assert waiting is not None
+    with pytest.raises(StatusError):
+        await waiting
+    with pytest.raises(StatusError):
+        server.validate(attributes)
+
+
+async def test_a_policy_that_does_not_compile_refuses_unless_it_is_to_be_ignored() -> None:
+    await Server().policy("p", "(", failurePolicy="Ignore").request()
+    said = await Server().policy("p", "(").message()
+    assert "denied request: failed to configure binding: compilation failed: ERROR: <input>:1:2" in said
+
+
 class Remote:
     """An authorizer that has to ask elsewhere."""
 
@@ -176,3 +199,8 @@ async def test_another_server_is_asked_once_for_each_question() -> None:
     server = Server(remote).policy("p", f"{pods}.allowed()", f"!{nodes}.allowed()", f"{nodes}.reason() == 'because'")
     await server.policy("q", f"{pods}.allowed()").request()
     assert remote.asked == ["pods", "nodes"]
+
+
+async def test_a_check_with_an_unreadable_selector_is_about_all_objects() -> None:
+    check = "authorizer.group('').resource('pods').fieldSelector('((').check('get').allowed()"
+    await Server().policy("p", check).request()
