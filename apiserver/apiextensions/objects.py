@@ -21,6 +21,9 @@ from componentbase import logs
 Dict = dict[str, Any]
 
 MAX_REPLICAS = 2**31 - 1
+INLINE_BYTES = 64 * 1024
+"""Definitions whose objects are checked in the event loop: what larger ones ask for, and how long it takes the first
+time, is up to their authors."""
 _GO_TYPES = {
     str: "string",
     bool: "bool",
@@ -129,6 +132,7 @@ class CustomStrategy(Strategy[CustomObject]):
         self._schema = schema
         self._scale = scale
         self._has_status = has_status
+        self.compiles = len(schema.definition) > INLINE_BYTES
         self.ignored_members = {  # type: ignore[misc]
             "": ("status",) if has_status else (),
             "status": ("metadata", "spec"),

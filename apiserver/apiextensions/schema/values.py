@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from apimachinery.errors import MAX_REPORTED_ERRORS, FieldError, invalid, not_supported, quote, required
+from apimachinery.errors import MAX_REPORTED_ERRORS, FieldError, invalid, quote, required
 from apiserver.apiextensions.schema.formats import check_of
 from apiserver.apiextensions.schema.node import Node
 from apiserver.apiextensions.schema.paths import At, dotted
@@ -25,6 +25,7 @@ _GO_FORMATS = {"integer": "int64", "number": "double"}
 _ABSENT = object()
 
 MAX_FAULTS = 2 * MAX_REPORTED_ERRORS  # of one list: more would be left out of the answer, and take time
+MAX_FAULT_CHARACTERS = 1_000_000  # after which a list is not looked at further: an enumeration may name thousands
 
 INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 """What `x-kubernetes-int-or-string` means, as definitions spell it out besides."""
@@ -36,6 +37,16 @@ class Report(list[FieldError]):
     def __init__(self, root: str = "") -> None:
         super().__init__()
         self.root = root
+        self._characters = 0
+
+    def append(self, error: FieldError) -> None:
+        self._characters += len(error.message)
+        super().append(error)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough is said, so that the rest of a list need not be looked at."""
+        return len(self) > MAX_FAULTS or self._characters > MAX_FAULT_CHARACTERS
 
     def field(self, at: At) -> str:
         name = dotted(at)
@@ -72,7 +83,7 @@ def check(root: Node, obj: Any, old: Any = None, *, status: bool = False) -> lis
     report = Report("status" if status else "")
     check_value(node, obj, None, report)
     if report and old is not None:
-        report.clear()
+        report = Report(report.root)
         _check_changes(node, obj, old, None, report)
     return report
 
@@ -136,7 +147,7 @@ def _list_checker(node: Node, items: Node) -> Check:
             return
         for index, item in enumerate(value):
             check_value(items, item, (at, index), report)
-            if len(report) > MAX_FAULTS:
+            if report.is_full:
                 return
         for check_one in own:
             check_one(value, at, report)
@@ -204,6 +215,8 @@ def _check_changes(node: Node, value: Any, old: Any, at: At, report: Report) -> 
         items_before = by_key(node.raw, old)
         for index, item in enumerate(value):
             _check_changes(items, item, items_before.get(item_key(node.raw, item), _ABSENT), (at, index), report)
+            if report.is_full:
+                return
 
 
 # -- the checks of a schema, by the kind of the value: prepared when the first value comes
@@ -334,7 +347,7 @@ def _members(raw: Mapping[str, Any]) -> tuple[Check, ...]:
 
 
 def _enumeration(allowed: list[Any]) -> Check:
-    shown = [item if isinstance(item, str) else quote(item) for item in allowed]
+    names = ", ".join(quote(item if isinstance(item, str) else quote(item)) for item in allowed)
     plain = frozenset(item for item in allowed if isinstance(item, str))
 
     def check_enumeration(value: Any, at: At, report: Report) -> None:
@@ -343,7 +356,9 @@ def _enumeration(allowed: list[Any]) -> Check:
                 return
         elif any(same(value, item) for item in allowed):
             return
-        report.append(not_supported(report.field(at), value, shown))
+        if not report.is_full:  # the names may be long
+            text = f"Unsupported value: {quote(value)}: supported values: {names}"
+            report.append(FieldError("FieldValueNotSupported", report.field(at), text))
 
     return check_enumeration
 

@@ -146,3 +146,12 @@ def test_status_alone() -> None:
     assert [str(error) for error in schema.validate({"spec": 5, "status": {"n": "x"}}, status=True)] == [
         'status.n: Invalid value: "string": n in body must be of type integer: "string"'
     ]
+
+
+def test_faults_that_name_many_values_are_told_as_long_as_they_say_little() -> None:
+    names = [f"value-{number}" for number in range(2000)]
+    listed = {"type": "array", "items": {"type": "string", "enum": names}}
+    for old in (None, ["value-1"]):
+        said = faults({"x": ["no"] * 300}, {"x": old} if old else None, x=listed)
+        assert 1 < len(said) < 60
+        assert said[0].startswith('spec.x[0]: Unsupported value: "no": supported values: "value-0", "value-1", ')
