@@ -44,9 +44,6 @@ FIRST_GROUPS = (
 )
 """Upstream's order, before all others by name: clients prefer what comes first."""
 
-AGGREGATED_VERSIONS = ("v2", "v2beta1")
-"""The same but for its name: kubectl before 1.30 knows the older one alone, and would ask for each group otherwise."""
-
 
 class Discovery:
     """Documents made when the first client asks, and again after kinds have come or gone."""

@@ -117,6 +117,7 @@ def discovery_version(accept: bytes) -> str:
             if not parameters.get("as"):
                 return ""
             shape, group, version = (parameters.get(key, "") for key in ("as", "g", "v"))
+            # Both have the same form; kubectl before 1.30 knows the older name alone.
             if (shape, group) == (DISCOVERY_LIST, "apidiscovery.k8s.io") and version in ("v2", "v2beta1"):
                 return version
     raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED}")

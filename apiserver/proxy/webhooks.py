@@ -25,13 +25,6 @@ class WebhookFailed(Exception):
     """The webhook gave no usable answer; the message says why."""
 
 
-class ServiceConfig(Protocol):
-    namespace: str
-    name: str
-    path: str | None
-    port: int | None
-
-
 class ClientConfig(Protocol):
     """What every kind that names a webhook has."""
 

@@ -29,7 +29,6 @@ from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Resul
 from kubeclient.discovery import APIResource, resources_of
 
 MOST_KINDS = 10  # of one policy, as upstream: a policy about everything is not checked
-SCHEMAS = "#/components/schemas/"
 GVK = "x-kubernetes-group-version-kind"
 
 
