@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
 
 from apimachinery.catalogue import collect
@@ -24,8 +23,15 @@ log = logs.logger(__name__)
 def main() -> int:
     options = parse()
     logs.setup("netagent", options.log_file, options.verbosity)
-    rooms = list(collect("netagent.rooms", "ROOM", Room).values())
-    return daemon.run(lambda: _cleanup(rooms) if options.cleanup else _run(options, rooms), "netagent")
+    return daemon.run(lambda: _cleanup(_rooms(options)) if options.cleanup else _run(options), "netagent")
+
+
+def _rooms(options: Options) -> list[Room]:
+    """Raises: FatalError for a name that no room has."""
+    rooms = {room.name: room for room in collect("netagent.rooms", "ROOM", Room).values()}
+    if unknown := set(options.rooms) - set(rooms):
+        raise daemon.FatalError(f"--rooms: there is no {', '.join(sorted(unknown))}; there are {', '.join(rooms)}")
+    return [room for name, room in rooms.items() if not options.rooms or name in options.rooms]
 
 
 async def _cleanup(rooms: list[Room]) -> None:
@@ -37,14 +43,13 @@ async def _cleanup(rooms: list[Room]) -> None:
         log.info("removed", room=room.name)
 
 
-async def _run(options: Options, rooms: list[Room]) -> None:
-    if shutil.which("nft") is None:
-        raise daemon.FatalError("nft is not on PATH: install nftables (Debian: apt-get install nftables)")
+async def _run(options: Options) -> None:
+    rooms = _rooms(options)
     clock, health = Clock(), HealthHandler(open_metrics=True)
     async with daemon_client(options.kubeconfig, "netagent") as rest:
         informers = Informers(rest, clock)
         node = informers.of(Node, field_selector=f"metadata.name={options.node_name}")
-        context = RoomContext(options.node_name, rest, informers, node, health, clock)
+        context = RoomContext(options.node_name, options.route_metric, rest, informers, node, health, clock)
         log.info("starting", rooms=",".join(room.name for room in rooms), node=options.node_name)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(end_outside_host_network(options.host_netns_file, clock, network_namespace()))

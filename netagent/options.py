@@ -8,12 +8,16 @@ from componentbase import flags
 from componentbase.hostnetwork import add_host_network_flag
 
 PORT = 10261
+ROUTE_METRIC = 7800
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     kubeconfig: str
     node_name: str
+    rooms: list[str]
+    """Those to run; none for all."""
+    route_metric: int
     health_address: str
     health_port: int
     cleanup: bool
@@ -24,8 +28,17 @@ class Options:
 
 def parse(argv: list[str] | None = None) -> Options:
     """Exits with a message on a bad command line, as argparse does."""
-    parser = flags.base_parser("netagent", "Keeps a node's network as the API says: policies in packet rules.")
+    parser = flags.base_parser("netagent", "Keeps a node's network as the API says: policies, routes, balancers.")
     parser.add_argument("--hostname-override", default="", metavar="NODE", help="name of this node")
+    parser.add_argument(
+        "--rooms",
+        type=flags.parse_list,
+        default=[],
+        metavar="NAME,…",
+        help="parts of the network to keep (default all)",
+    )
+    help = f"metric of the routes to other nodes' pods, by which the agent knows its own (default {ROUTE_METRIC})"
+    parser.add_argument("--route-metric", type=int, default=ROUTE_METRIC, metavar="N", help=help)
     parser.add_argument(
         "--health-address", default="127.0.0.1", metavar="IP", help="where health and metrics are served"
     )

@@ -18,6 +18,7 @@ class RoomContext:
     """What rooms share."""
 
     node_name: str
+    route_metric: int
     rest: RestClient
     informers: Informers
     node: Informer[Node]

@@ -45,15 +45,7 @@ class OwnHttpsProbe:
     path: str
 
 
-@dataclass(frozen=True)
-class FileProbe:
-    """Ready when the file is there."""
-
-    file: Path
-
-
-NetworkProbe = HttpsProbe | OwnHttpsProbe | HttpProbe | SocketProbe
-ReadinessProbe = NetworkProbe | FileProbe
+ReadinessProbe = HttpsProbe | OwnHttpsProbe | HttpProbe | SocketProbe
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
+from ipaddress import IPv4Address
 
 from mini_cluster.cluster.cloud import cloud_components, group_flags, scheduler_config
-from mini_cluster.cluster.component import Component, FileProbe, HttpsProbe, Programs
+from mini_cluster.cluster.component import Component, HttpProbe, HttpsProbe, Programs
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.ingress import ingress_controller
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
 from mini_cluster.cluster.registry import registry
 from mini_cluster.cluster.state import ClusterState, NodeState
-from mini_cluster.cluster.worker_host import KUBELET_PORT, WorkerHost, node_component_names
+from mini_cluster.cluster.worker_host import KUBELET_PORT, NETAGENT_PORT, WorkerHost, node_component_names
 
 API_SERVER = "kube-apiserver"
 CONTROLLER_MANAGER = "kube-controller-manager"
@@ -53,7 +52,7 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
         component for node in state.nodes if not node.stopped for component in _host(layout, state, node, programs)
     ]
     managers = [_controller_manager(layout, state, programs), _scheduler(layout, state, programs)]
-    routes = [node_routes(layout, layout.component_kubeconfig(NODE_ROUTES), state.subnet)] if state.join_address else []
+    routes = [_node_routes(layout, programs)] if state.join_address else []
     registries = [registry(layout, state, programs)] if state.registry_port else []
     clouds = (
         cloud_components(layout, state.cloud, programs, partial(_manager_flags, layout), needs=API_SERVER)
@@ -66,23 +65,21 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
     return [*plane, *hosts, *managers, *clouds, *routes, *registries]
 
 
-def node_routes(
-    layout: Layout, kubeconfig: Path, own_network: str, own_name: str = "", *, needs: str = API_SERVER
-) -> Component:
-    """Returns the process that keeps the routes to nodes on other machines."""
+def _node_routes(layout: Layout, programs: Programs) -> Component:
+    """Returns the agent that keeps the machine's routes to nodes on other machines: it is the way of its own hosts."""
+    # An address of loopback that no other cluster's agent has: agents of several may run on the machine.
+    address = str(IPv4Address((127 << 24) + int(layout.key, 16)))
     program = (
-        sys.executable,
-        "-P",
-        "-m",
-        "mini_cluster.join.routes",
-        f"--kubeconfig={kubeconfig}",
-        f"--own-network={own_network}",
-        f"--own-name={own_name}",
-        f"--metric={layout.node_route_metric}",
-        f"--ready-file={layout.run / NODE_ROUTES}",
+        programs.script("netagent"),
+        f"--kubeconfig={layout.component_kubeconfig(NODE_ROUTES)}",
+        f"--hostname-override={NODE_ROUTES}",
+        "--rooms=routes",
+        f"--route-metric={layout.node_route_metric}",
+        f"--health-address={address}",
+        f"--health-port={NETAGENT_PORT}",
         f"--log-file={layout.log(NODE_ROUTES)}",
     )
-    return Component(NODE_ROUTES, program, FileProbe(layout.run / NODE_ROUTES), needs=(needs,))
+    return Component(NODE_ROUTES, program, HttpProbe(address, NETAGENT_PORT, "/readyz"), needs=(API_SERVER,))
 
 
 def _etcd(layout: Layout, members: Sequence[EtcdMember], member: EtcdMember, programs: Programs) -> Component:

@@ -6,7 +6,7 @@ They run in the machine's own network, beside whatever else runs there; the engi
 from __future__ import annotations
 
 from mini_cluster.cluster.component import Component, OwnHttpsProbe, Programs
-from mini_cluster.cluster.components import cluster_components, node_routes
+from mini_cluster.cluster.components import cluster_components
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, Joined, NodeState
 from mini_cluster.cluster.worker_host import KUBELET_PORT, WorkerHost, node_component_names
@@ -52,6 +52,5 @@ def joined_components(layout: Layout, state: ClusterState, joined: Joined, progr
         ),
         host.kube_proxy(kubeconfig, needs=(kubelet,)),  # which writes the kubeconfig
         host.kube_dns(kubeconfig, needs=(kubelet,)),
-        host.netagent(kubeconfig, needs=(kubelet,)),
-        node_routes(layout, kubeconfig, state.subnet, joined.node_name, needs=kubelet),
+        host.netagent(kubeconfig, f"--route-metric={layout.node_route_metric}", needs=(kubelet,)),
     ]

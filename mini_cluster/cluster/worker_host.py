@@ -116,7 +116,7 @@ class WorkerHost:
         probe = HttpProbe(self.address, KUBE_PROXY_HEALTH_PORT, "/healthz")
         return Component(name, program, probe, self.wrapper, needs=needs, node=self.name)
 
-    def netagent(self, kubeconfig: Path, needs: tuple[str, ...]) -> Component:
+    def netagent(self, kubeconfig: Path, *flags: str, needs: tuple[str, ...]) -> Component:
         name = node_component_names(self.name)[4]
         program = (
             self.programs.script("netagent"),
@@ -124,9 +124,10 @@ class WorkerHost:
             f"--hostname-override={self.node_name}",
             f"--health-address={self.address}",
             f"--health-port={NETAGENT_PORT}",
+            *flags,
             f"--log-file={self.layout.log(name)}",
         )
-        probe = HttpProbe(self.address, NETAGENT_PORT, "/healthz")
+        probe = HttpProbe(self.address, NETAGENT_PORT, "/readyz")  # it has routes to other nodes' pods by then
         return Component(name, program, probe, self.wrapper, needs=needs, node=self.name)
 
     def kube_dns(self, kubeconfig: Path, needs: tuple[str, ...]) -> Component:

@@ -1,8 +1,8 @@
 """The network of worker hosts: a bridge on the machine, and per host a network namespace with a cable to it.
 
-Every function can be repeated and repairs what is missing. Inside a host the cable's end is `eth0`; each host has a
-route to the pods of every other one, and pods that leave the cluster do so with their host's address. Addresses of the
-cluster that nobody has are unreachable: without that, packets to them would leave by the machine's uplink.
+Every function can be repeated and repairs what is missing. Inside a host the cable's end is `eth0`; its netagent
+keeps routes to the pods of the others, and pods that leave the cluster do so with their host's address. Addresses of
+the cluster that nobody has are unreachable: without that, packets to them would leave by the machine's uplink.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from componentbase.mountinfo import mount_table
 from mini_cluster.cluster.families import HOST_SUBNETS, IP_FAMILIES, POD_NETWORKS, Network, loopback_address
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import (
-    MAX_NODES,
     ClusterState,
     NodeState,
     address_is_free,
@@ -127,8 +126,6 @@ def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple
             f"route replace default via {each.gateway}",
             f"route replace {by_machine if state.join_address else f'unreachable {each.pod_network}'}",
         ]
-        peers = (peer for peer in range(1, MAX_NODES + 1) if peer != node.index)
-        inside += [f"route replace {each.pod_cidr(peer)} via {each.node_ip(peer)}" for peer in peers]
     return outside, "\n".join(inside) + "\n"
 
 

@@ -12,10 +12,8 @@ from pathlib import Path
 from componentbase import tls
 from componentbase.net.http1_client import connect, request_head
 from mini_cluster.cluster.component import (
-    FileProbe,
     HttpProbe,
     HttpsProbe,
-    NetworkProbe,
     OwnHttpsProbe,
     ReadinessProbe,
     SocketProbe,
@@ -36,16 +34,14 @@ class ReadinessProber:
         self._contexts.clear()
 
     async def is_ready(self, probe: ReadinessProbe) -> bool:
-        """Tells whether the component answers 200 within `PROBE_SECONDS`, or has made its file."""
-        if isinstance(probe, FileProbe):
-            return probe.file.exists()
+        """Tells whether the component answers 200 within `PROBE_SECONDS`."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 return await self._ask(probe) == 200
         except OSError:  # with it ConnectionError, ssl.SSLError and TimeoutError
             return False
 
-    async def _ask(self, probe: NetworkProbe) -> int:
+    async def _ask(self, probe: ReadinessProbe) -> int:
         if isinstance(probe, SocketProbe):
             host, connection = "localhost", await connect(str(probe.socket))
         else:

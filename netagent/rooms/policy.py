@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
 from componentbase import logs, sysctls
+from componentbase.daemon import FatalError
 from kubeapi.networking.networkpolicy import NetworkPolicy
 from netagent.policy.enforcer import Enforcer
 from netagent.policy.nft import Nft
@@ -17,6 +20,8 @@ log = logs.logger(__name__)
 
 
 async def _run(context: RoomContext) -> None:
+    if shutil.which("nft") is None:
+        raise FatalError("nft is not on PATH: install nftables (Debian: apt-get install nftables)")
     for setting in BRIDGE_NETFILTER:
         sysctls.switch_on(setting)
     enforcer = Enforcer(context.node_name, Nft(), context.clock)

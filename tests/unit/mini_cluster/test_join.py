@@ -17,11 +17,8 @@ from typing import ClassVar
 
 import pytest
 
-from apimachinery.meta import ObjectMeta
-from kubeapi.core.node import Node, NodeAddress, NodeSpec, NodeStatus
 from mini_cluster.cli.main import main, parser
 from mini_cluster.cluster.component import Programs
-from mini_cluster.cluster.components import NODE_ROUTES
 from mini_cluster.cluster.joined import HOST, KUBELET, components_of
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, EtcdPorts, Joined, Ports, choose_ports, save_state
@@ -29,7 +26,6 @@ from mini_cluster.cluster.worker_host import node_component_names
 from mini_cluster.join.cluster import is_own_address
 from mini_cluster.join.discovery import DiscoveryError, check_vacancy, find_authority
 from mini_cluster.join.invitation import Invitation, InvitationError, ca_hash, free_pod_cidr
-from mini_cluster.join.routes import plan, wanted_routes
 from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.identity.certificates import write_certificates
 
@@ -189,7 +185,7 @@ def test_a_machine_runs_a_worker_host_alone_whose_kubelet_asks_for_its_certifica
     programs = Programs(Path("/venv/bin"), "", "/usr/sbin/dockerd", "")
     components = {component.name: component for component in components_of(layout, state, programs)}
     engine, kubelet, kube_proxy, kube_dns, netagent = (components[name] for name in node_component_names(HOST.name))
-    assert set(components) == {engine.name, kubelet.name, kube_proxy.name, kube_dns.name, netagent.name, NODE_ROUTES}
+    assert set(components) == {engine.name, kubelet.name, kube_proxy.name, kube_dns.name, netagent.name}
     assert not any(component.wrapper for component in components.values())  # in the machine's own network
     assert f"--bridge={layout.bridge}" in engine.program
     assert {"--rotate-server-certificates", "--hostname-override=b", "--node-ip=10.0.0.2"} <= set(kubelet.program)
@@ -203,30 +199,3 @@ def test_each_machine_gets_addresses_of_its_own() -> None:
     assert free_pod_cidr("10.244.0.0/16", {"10.244.16.0/24", "10.244.18.0/24"}) == "10.244.17.0/24"
     with pytest.raises(InvitationError, match="belongs to a node"):
         free_pod_cidr("10.244.0.0/16", {f"10.244.{third}.0/24" for third in range(256)})
-
-
-def node(name: str, address: str, cidr: str | None) -> Node:
-    addresses = [NodeAddress(type="Hostname", address=name), NodeAddress(type="InternalIP", address=address)]
-    return Node(metadata=ObjectMeta(name=name), spec=NodeSpec(podCIDR=cidr), status=NodeStatus(addresses=addresses))
-
-
-def test_nodes_on_other_machines_have_routes() -> None:
-    nodes = [
-        node("worker-1", "172.30.0.11", "10.244.1.0/24"),  # the launcher's own
-        node("b", "10.0.0.2", "10.244.16.0/24"),
-        node("c", "10.0.0.3", "10.244.17.0/24"),
-        node("new", "10.0.0.4", None),
-    ]
-    assert wanted_routes(nodes, "172.30.0.0/24") == {"10.244.16.0/24": "10.0.0.2", "10.244.17.0/24": "10.0.0.3"}
-    assert wanted_routes(nodes, "172.30.0.0/24", "b") == {"10.244.17.0/24": "10.0.0.3"}
-
-
-def test_routes_change_as_nodes_come_and_go() -> None:
-    current = {"10.244.16.0/24": "10.0.0.2", "10.244.17.0/24": "10.0.0.3"}
-    wanted = {"10.244.17.0/24": "10.0.0.9", "10.244.18.0/24": "10.0.0.4"}
-    assert plan(current, wanted, 7) == [
-        "route delete 10.244.16.0/24 metric 7",
-        "route replace 10.244.17.0/24 via 10.0.0.9 metric 7",
-        "route replace 10.244.18.0/24 via 10.0.0.4 metric 7",
-    ]
-    assert plan(wanted, wanted, 7) == []

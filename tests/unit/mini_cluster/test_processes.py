@@ -85,12 +85,11 @@ def test_etcd_takes_clients_with_a_certificate_only() -> None:
     assert not any("http://" in argument for argument in etcd)
 
 
-def test_a_host_has_a_route_to_every_other_host_s_pods() -> None:
+def test_a_host_knows_no_pods_until_its_agent_has_routes() -> None:
     outside, inside = link_commands(LAYOUT, STATE, NodeState(2))
     assert f"master {LAYOUT.bridge} up" in outside
-    assert "route replace 10.244.1.0/24 via 172.30.7.11" in inside
-    assert "route replace 10.244.5.0/24 via 172.30.7.15" in inside
-    assert "10.244.2.0/24" not in inside
+    assert "route replace unreachable 10.244.0.0/16" in inside
+    assert f"master {LAYOUT.bridge} down" in link_commands(LAYOUT, STATE, NodeState(2, disconnected=True))[0]
 
 
 def test_every_rule_on_the_machine_carries_the_cluster_s_comment() -> None:

@@ -1,0 +1,59 @@
+"""Which routes a node needs: to the pods of each neighbour, by that node's address of the same IP family. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from apimachinery.validation import is_cidr, parse_ip
+from kubeapi.core.node import Node
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What of a node its routes depend on."""
+
+    pod_cidrs: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
+def places(nodes: Iterable[Node]) -> dict[str, Place]:
+    """Returns the nodes by name: one that only reports that it is well leaves this as it was."""
+    return {
+        node.name: Place(
+            tuple(node.spec.podCIDRs or ()),
+            tuple(item.address for item in node.status.addresses or () if item.type == "InternalIP"),
+        )
+        for node in nodes
+    }
+
+
+def wanted_routes(nodes: Mapping[str, Place], own_name: str, neighbourhoods: Iterable[Network]) -> dict[str, str]:
+    """Returns network -> gateway. `neighbourhoods` are the networks that this node's links are in.
+
+    Nodes in none of them have no route of their own: packets for their pods take the way of the wider network.
+    """
+    near = tuple(neighbourhoods)
+    routes = {}
+    for name, place in sorted(nodes.items()):
+        gateways = [
+            parsed for parsed in map(parse_ip, place.addresses) if parsed and any(parsed in net for net in near)
+        ]
+        for network in (ip_network(cidr, strict=False) for cidr in place.pod_cidrs if is_cidr(cidr)):
+            gateway = next((item for item in gateways if item.version == network.version), None)
+            if gateway is not None and name != own_name:
+                routes[str(network)] = str(gateway)
+    return routes
+
+
+def route_lines(current: Mapping[str, str], wanted: Mapping[str, str], mark: str) -> list[str]:
+    """Returns the lines for `ip -batch` that turn our routes, which bear the mark, into the wanted ones."""
+    lines = [f"route delete {network} {mark}" for network in current if network not in wanted]
+    return lines + [
+        f"route replace {network} via {gateway} {mark}"
+        for network, gateway in wanted.items()
+        if current.get(network) != gateway
+    ]
