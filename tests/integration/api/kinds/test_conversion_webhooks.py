@@ -14,7 +14,8 @@ import pytest
 
 from apiserver.apiextensions import webhook
 from tests.kits.control_plane.apiserver import ApiServer
-from tests.kits.definitions import GROUP, collection, create, custom, definition, establish, version
+from tests.kits.definitions import DEFINITIONS, GROUP, collection, create, custom, definition, establish, version
+from tests.kits.eventually import eventually
 from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.identity.certificates import write_certificates
 
@@ -28,6 +29,8 @@ class Converter:
         self.config: Dict = {}
         self.change: Callable[[Dict], Dict] = lambda answer: answer
         self.asked = 0
+        self.connections: list[bool] = []
+        """Whether each is open, in the order of their beginning."""
 
     def answer(self, review: Dict) -> Dict:
         """`spec.name` of v1 is `spec.title` of v2."""
@@ -53,6 +56,16 @@ def converter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Converter]:
     converter = Converter()
 
     class Handler(Quiet, BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle(self) -> None:
+            number = len(converter.connections)
+            converter.connections.append(True)
+            try:
+                super().handle()
+            finally:
+                converter.connections[number] = False
+
         def do_POST(self) -> None:
             review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             body = json.dumps(converter.answer(review)).encode()
@@ -180,6 +193,15 @@ def test_a_webhook_that_hangs_holds_up_nothing_but_its_own_kind(
         assert api.http.get(v2.replace("/v2/", "/v1/")).status_code == 200
     finally:
         released.set()
+
+
+def test_no_connection_to_a_webhook_outlives_its_definition(api: ApiServer, v2: str, converter: Converter) -> None:
+    begun = len(converter.connections)
+    api.http.get(v2)
+    assert converter.connections[begun:] == [True]
+    plural = v2.split("/")[-2]
+    assert api.http.delete(f"{DEFINITIONS}/{plural}.{GROUP}").status_code == 200
+    eventually(lambda: not any(converter.connections[begun:]))
 
 
 def test_field_selectors_go_by_the_version_that_is_asked_for(api: ApiServer, converter: Converter) -> None:
