@@ -29,14 +29,16 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdmissionServer]
 
 @contextmanager
 def configured(api: ApiServer, kind: str, *webhooks: Dict, name: str = "test") -> Iterator[None]:
-    """`kind` is "validating" or "mutating"."""
+    """`kind` is "validating" or "mutating". The lists have the server's cache catch up, from which webhooks are read."""
     url = f"{REGISTRATION}/{kind}webhookconfigurations"
     answer = api.http.post(url, json={"metadata": {"name": name}, "webhooks": list(webhooks)})
     assert answer.status_code == 201, answer.text
+    assert api.http.get(url).json()["items"]
     try:
         yield
     finally:
         assert api.http.delete(f"{url}/{name}").status_code == 200
+        api.http.get(url)
 
 
 def create(api: ApiServer, name: str, **more: Any) -> Any:
