@@ -25,6 +25,8 @@ from apiserver.http.negotiation import body_format
 from apiserver.http.rendering import INLINE_BYTES
 from apiserver.request.message import Request
 
+MOST_LEVELS = 240  # of objects and lists in one another: deeper ones could be read, but not written
+
 T = TypeVar("T", bound=Object)
 
 SHOWN_BYTES = 30  # of a body that is not an object, in the error
@@ -86,6 +88,8 @@ def decode_object(resource: Resource[T], body: bytes) -> T:
         obj = decode(resource.model, body)
     except BadRequest as error:
         raise _decode_error(resource, body, error) from None
+    if isinstance(obj, CustomObject) and _is_too_deep(body, obj.content):
+        raise BadRequest("the request's body is nested too deeply")
     _complete(resource, obj)
     return obj
 
@@ -109,6 +113,16 @@ def decode_checked(resource: Resource[T], body: Body, validation: str) -> tuple[
     if not body.repeated and not may_repeat_fields(body.json):
         return obj, []
     return obj, check_fields(resource, body, validation)
+
+
+def _is_too_deep(body: bytes, value: Any) -> bool:
+    if body.count(b"{") + body.count(b"[") <= MOST_LEVELS:
+        return False
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [item for item in level if item and isinstance(item, dict | list)]
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return bool(level)
 
 
 def _decode_custom(resource: Resource[T], body: Body, validation: str) -> tuple[T, list[str]]:

@@ -29,7 +29,7 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdmissionServer]
 
 @contextmanager
 def configured(api: ApiServer, kind: str, *webhooks: Dict, name: str = "test") -> Iterator[None]:
-    """`kind` is "validating" or "mutating". The lists have the server's cache catch up, from which webhooks are read."""
+    """`kind` is "validating" or "mutating". The lists have the server's cache catch up: it asks what is in there."""
     url = f"{REGISTRATION}/{kind}webhookconfigurations"
     answer = api.http.post(url, json={"metadata": {"name": name}, "webhooks": list(webhooks)})
     assert answer.status_code == 201, answer.text

@@ -182,3 +182,13 @@ def test_items_of_the_wrong_type_in_a_list_with_keys_are_refused(api: ApiServer)
     refused = api.http.post(collection("keyeds"), json=obj)
     assert refused.status_code == 422
     assert "spec.keyed[0]: Invalid value" in refused.json()["message"]
+
+
+def test_objects_that_are_nested_too_deeply_are_refused(api: ApiServer) -> None:
+    spec = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    establish(api, definition("deeps", [version("v1", spec)]))
+    for depth, code in ((200, 201), (400, 400)):
+        nested: Dict = {}
+        for _ in range(depth):
+            nested = {"a": nested}
+        assert api.http.post(collection("deeps"), json=custom("Deep", f"d{depth}", nested)).status_code == code
