@@ -33,6 +33,7 @@ def scaled(tmp_path: Path) -> Iterator[Cluster]:
         cluster.down(purge=True)
 
 
+@pytest.mark.slow
 def test_a_host_comes_with_the_pods_that_need_it_and_goes_with_them(scaled: Cluster) -> None:
     mk = CommandLine(scaled.layout.kubeconfig, "default")
 

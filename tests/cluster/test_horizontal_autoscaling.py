@@ -31,6 +31,7 @@ def autoscaler(name: str, most: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_deployment_that_burns_cpu_grows_and_one_that_idles_shrinks(mk: CommandLine) -> None:
     amounts = {"requests": {"cpu": "50m"}, "limits": {"cpu": "150m"}}
     mk.apply(deployment("burn", 1, container("sh", "-c", BURN_UNTIL_TOLD, resources=amounts)), autoscaler("burn", 3))

@@ -11,7 +11,7 @@ from apimachinery.errors import BadRequest
 from apimachinery.meta import Object, ObjectMeta, OwnerReference
 from apimachinery.resource import Resource
 from apimachinery.unknownfields import unknown_fields
-from apiserver.apiextensions.objects import CustomStrategy
+from apiserver.apiextensions.objects import CustomSchema, CustomStrategy
 from apiserver.codec.body import decode_object, yaml_to_json
 from apiserver.codec.fieldvalidation import duplicate_fields, field_faults
 from apiserver.registry.validation import (
@@ -142,7 +142,7 @@ def test_custom_resources_take_finalizers_without_a_domain() -> None:
         kind="Thing",
         plural="things",
         model=Object,
-        strategy=CustomStrategy(None, has_status=True),  # type: ignore[arg-type]
+        strategy=CustomStrategy(CustomSchema(b"{}", "v1", "a.example/v1", by_webhook=False), has_status=True),
     )
     obj = Object(metadata=ObjectMeta(name="x", finalizers=["test-finalizer", "not good"]))
     assert [error.field for error in validate_metadata(obj, custom)] == ["metadata.finalizers"]
