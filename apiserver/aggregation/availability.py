@@ -23,7 +23,6 @@ from apiserver.proxy.services import NoServer
 from apiserver.registry.changes import Edit
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
-from apiserver.request.query import WriteOptions
 from apiserver.request.user import MASTERS, User
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import StorageError
@@ -40,7 +39,6 @@ FIRST_RETRY_SECONDS = 0.5
 SETTLE_SECONDS = 0.1
 """Changes of Services and their endpoints come in crowds."""
 MAX_ANSWER_BYTES = 8 << 20
-OWN_WRITE = WriteOptions(field_manager="kube-apiserver")
 
 Json = dict[str, Any]
 
@@ -52,6 +50,10 @@ class _Watched:
     """A version that is checked from time to time."""
 
     remote: Remote
+    state: object
+    """What the last check depended on: see `_state`."""
+    told: tuple[str, ...] = ()
+    """The condition that the last check has led to: see `_shown`."""
     due: float = 0.0
     retry_seconds: float = FIRST_RETRY_SECONDS
     resources: list[Json] | None = None
@@ -104,20 +106,27 @@ class AvailabilityChecker:
                 await asyncio.sleep(SETTLE_SECONDS)
 
     def _take_over(self) -> None:
-        """Follows the APIServices; after any change, all of them are due."""
+        """Follows the APIServices; those are due that have changed, or whose Service or endpoints have."""
         remotes = self._aggregator.remotes()
         changed = self._changed.is_set()
         self._changed.clear()
         for key in self._watched.keys() - remotes.keys():
             del self._watched[key]
         for key, remote in remotes.items():
-            watched = self._watched.get(key)
+            watched, state = self._watched.get(key), self._state(remote)
             if watched is None or watched.remote.service.spec != remote.service.spec:
-                self._watched[key] = _Watched(remote)
-            else:
-                watched.remote = remote
-                if changed:
-                    watched.due = 0.0
+                self._watched[key] = _Watched(remote, state)
+                continue
+            watched.remote = remote
+            if changed and (watched.state != state or _shown(_condition(remote.service)) != watched.told):
+                watched.state, watched.due = state, 0.0
+
+    def _state(self, remote: Remote) -> object:
+        """Returns what a check depends on, but for the answer. A condition that was written is no part of it."""
+        service, meta = remote.service.spec.service, remote.service.metadata
+        assert service is not None
+        behind = self._aggregator.locator.state(service.namespace or "", service.name or "")
+        return behind, meta.uid, meta.labels, meta.annotations
 
     async def _check(self, watched: _Watched) -> None:
         service = watched.remote.service
@@ -132,6 +141,7 @@ class AvailabilityChecker:
             condition = APIServiceCondition(type=AVAILABLE, status="False", reason=error.reason, message=str(error))
             watched.due = self._clock.monotonic() + watched.retry_seconds
             watched.retry_seconds = min(watched.retry_seconds * 2, AGAIN_SECONDS)
+        watched.told = _shown(condition)
         try:
             await self._write(service, condition)
         except (StatusError, StorageError) as error:
@@ -169,9 +179,7 @@ class AvailabilityChecker:
         return answer.body
 
     async def _write(self, service: APIService, condition: APIServiceCondition) -> None:
-        current = get_condition(service.status.conditions, AVAILABLE)
-        shown = condition.status, condition.reason, condition.message
-        if current is not None and shown == (current.status, current.reason, current.message):
+        if _shown(_condition(service)) == _shown(condition):
             return
         condition.lastTransitionTime = format_time(self._clock.now())
 
@@ -183,7 +191,16 @@ class AvailabilityChecker:
             return new
 
         with suppress(NotFound):  # deleted just now
-            await self._store.update("", service.name, Edit(replace), self._user, OWN_WRITE, subresource="status")
+            await self._store.update("", service.name, Edit(replace), self._user, subresource="status")
+
+
+def _condition(service: APIService) -> APIServiceCondition | None:
+    return get_condition(service.status.conditions, AVAILABLE)
+
+
+def _shown(condition: APIServiceCondition | None) -> tuple[str, ...]:
+    """What a condition says, without its time."""
+    return (condition.status, condition.reason or "", condition.message or "") if condition is not None else ()
 
 
 def _failed(url: str, why: str) -> NoServer:

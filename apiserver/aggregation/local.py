@@ -15,7 +15,6 @@ from apimachinery.meta import DeleteOptions, ObjectMeta
 from apimachinery.model import decode
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
-from apiserver.request.query import WriteOptions
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import StorageError
@@ -25,7 +24,6 @@ from kubeapi.apiregistration.apiservice import GROUP, RESOURCE, APIService, APIS
 AUTOMANAGED = "kube-aggregator.kubernetes.io/automanaged"
 ON_START, CUSTOM = "onstart", "true"
 RETRY_SECONDS = 1.0
-OWN_WRITE = WriteOptions(field_manager="kube-apiserver")
 CORE_RANK = (18000, 1)
 CUSTOM_RANK = (1000, 100)
 GROUP_RANKS = {
@@ -116,7 +114,7 @@ class LocalServices:
         stored = {entry.name: entry for entry in self._storage.snapshot(self._store.resource)}
         for name in wanted.keys() - stored.keys():
             with suppress(AlreadyExists):  # another API server has just created it
-                await self._store.create("", wanted[name].clone(), self._user, OWN_WRITE)
+                await self._store.create("", wanted[name].clone(), self._user)
         for name in stored.keys() - wanted.keys():
             service = decode(APIService, stored[name].value)
             if service.spec.service is None and (service.metadata.labels or {}).get(AUTOMANAGED) == CUSTOM:
