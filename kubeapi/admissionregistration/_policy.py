@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
+from apimachinery.columns import AGE, NAME
+from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
 from apimachinery.model import Atomic, Model
 from apimachinery.names import dns_subdomain_errors, path_segment_errors
+from apimachinery.resource import Column, Strategy
 from apimachinery.validation import Errors, Path
 from kubeapi.admissionregistration._matching import MatchResources, check_match, default_match
 
@@ -91,16 +94,22 @@ def check_param_kind(errors: Errors, path: Path, kind: ParamKind | None) -> None
         errors.invalid((*path, "kind"), kind.kind, _KIND_RULE)
 
 
-def default_binding(spec: PolicyBindingSpec) -> None:
-    default_match(spec.matchResources)
+class PolicyBindingStrategy(Strategy[Any]):
+    """The rules of bindings of both kinds."""
 
+    plain_finalizers = True
 
-def check_binding(errors: Errors, path: Path, spec: PolicyBindingSpec) -> None:
-    errors.check_name((*path, "policyName"), spec.policyName, dns_subdomain_errors)
-    if spec.paramRef is not None:
-        _check_param_ref(errors, (*path, "paramRef"), spec.paramRef)
-    if spec.matchResources is not None:
-        check_match(errors, (*path, "matchResources"), spec.matchResources)
+    def default(self, obj: Any) -> None:
+        default_match(obj.spec.matchResources)
+
+    def validate(self, obj: Any) -> list[FieldError]:
+        errors, path, spec = Errors(), ("spec",), obj.spec
+        errors.check_name((*path, "policyName"), spec.policyName, dns_subdomain_errors)
+        if spec.paramRef is not None:
+            _check_param_ref(errors, (*path, "paramRef"), spec.paramRef)
+        if spec.matchResources is not None:
+            check_match(errors, (*path, "matchResources"), spec.matchResources)
+        return errors
 
 
 def _check_param_ref(errors: Errors, path: Path, ref: ParamRef) -> None:
@@ -120,9 +129,17 @@ def param_kind_cell(kind: ParamKind | None) -> str:
     return f"{kind.apiVersion}/{kind.kind}" if kind else "<unset>"
 
 
-def param_ref_cell(ref: ParamRef | None) -> str:
+def _param_ref_cell(ref: ParamRef | None) -> str:
     if ref is None:
         return "<unset>"
     if ref.selector is not None:
         return "*"
     return f"{ref.namespace}/{ref.name}" if ref.namespace else ref.name or ""
+
+
+BINDING_COLUMNS = (
+    NAME,
+    Column("PolicyName", lambda obj, now: obj.spec.policyName, "The policy."),
+    Column("ParamRef", lambda obj, now: _param_ref_cell(obj.spec.paramRef), "The objects with its parameters."),
+    AGE,
+)

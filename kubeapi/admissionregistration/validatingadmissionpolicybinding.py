@@ -6,13 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import ListMapKeys
-from apimachinery.resource import Column, Resource, Strategy
+from apimachinery.resource import Resource
 from apimachinery.validation import Errors, Path
-from kubeapi.admissionregistration._policy import PolicyBindingSpec, check_binding, default_binding, param_ref_cell
+from kubeapi.admissionregistration._policy import BINDING_COLUMNS, PolicyBindingSpec, PolicyBindingStrategy
 from kubeapi.admissionregistration._rules import GROUP
 
 ACTIONS = ("Audit", "Deny", "Warn")
@@ -39,19 +38,12 @@ class ValidatingAdmissionPolicyBinding(Object, protobuf="metadata spec"):
     """The policy, its parameters, and what becomes of requests that fail it."""
 
 
-class ValidatingAdmissionPolicyBindingStrategy(Strategy[ValidatingAdmissionPolicyBinding]):
+class ValidatingAdmissionPolicyBindingStrategy(PolicyBindingStrategy):
     """Source: Kubernetes documentation, "Validating Admission Policy"."""
 
-    plain_finalizers = True
-
-    def default(self, obj: ValidatingAdmissionPolicyBinding) -> None:
-        default_binding(obj.spec)
-
     def validate(self, obj: ValidatingAdmissionPolicyBinding) -> list[FieldError]:
-        errors, actions = Errors(), obj.spec.validationActions or []
-        path: Path = ("spec",)
-        check_binding(errors, path, obj.spec)
-        path = ("spec", "validationActions")
+        errors, actions = Errors(super().validate(obj)), obj.spec.validationActions or []
+        path: Path = ("spec", "validationActions")
         for index, action in enumerate(actions):
             if action not in ACTIONS:
                 errors.not_supported((*path, index), action, ACTIONS)
@@ -72,10 +64,5 @@ RESOURCE = Resource(
     namespaced=False,
     categories=("api-extensions",),
     strategy=ValidatingAdmissionPolicyBindingStrategy(),
-    columns=(
-        NAME,
-        Column("PolicyName", lambda obj, now: obj.spec.policyName, "The policy."),
-        Column("ParamRef", lambda obj, now: param_ref_cell(obj.spec.paramRef), "The objects with its parameters."),
-        AGE,
-    ),
+    columns=BINDING_COLUMNS,
 )
