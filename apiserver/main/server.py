@@ -117,27 +117,15 @@ class ApiServer:
         self.options = options
         self.storage = CachedStorage(etcd_config(options))
         ranges = options.service_cluster_ip_range
-        addresses = {
-            family: AddressAllocator(
-                family, self.storage, lambda: self.stores.find(IP_ADDRESSES.plural, IP_ADDRESSES.group)
-            )
-            for family in (f"IPv{network.version}" for network in ranges)
-        }
+        addresses = self._address_allocators()
         ports = PortAllocator(self.storage, port_pool(options.service_node_ports), clock)
         rbac = Rbac(self.storage)
         authorizer = configured_authorizer(options, Sources(self.storage, rbac, clock, options.authorization_webhook))
         preferred = {(kind.group, kind.plural): kind for kind in reversed(list(catalogue))}
         locator = ServiceLocator(self.storage)
         lookup = Lookup(self.storage, preferred, authorizer, locator, catalogue)
-        hooks: dict[tuple[str, str], Hooks] = {
-            ("", "namespaces"): NamespaceHooks(),
-            ("", "services"): ServiceHooks(addresses, ports),
-            (CERTIFICATES, "certificatesigningrequests"): CertificateHooks(clock),
-            (DEFINITIONS, "customresourcedefinitions"): DefinitionHooks(clock),
-            ("", "persistentvolumes"): VolumeHooks(clock),
-            **dict.fromkeys((*POLICIES, *BINDINGS), ParamHooks(lookup)),
-            **dict.fromkeys(GRANTING_KINDS, GrantHooks(authorizer, rbac, self.storage)),
-        }
+        grants = GrantHooks(authorizer, rbac, self.storage)
+        hooks = _hooks(ServiceHooks(addresses, ports), grants, lookup, clock)
         admission = Chain(admission_plugins(options), lookup)
         subresources = all_subresources(catalogue)
         self.stores = Stores(self._store(kind, admission, clock, hooks, subresources) for kind in catalogue)
@@ -165,11 +153,8 @@ class ApiServer:
             subresources,
             virtual_handlers(catalogue),
         )
-        aggregator = Aggregator(
-            locator,
-            self.storage,
-            (options.proxy_client_cert_file, options.proxy_client_key_file),
-        )
+        credentials = options.proxy_client_cert_file, options.proxy_client_key_file
+        aggregator = Aggregator(locator, self.storage, credentials)
         foreign = ForeignVersions()
         self._availability = AvailabilityChecker(aggregator, foreign, self.stores, self.storage, clock, APISERVER)
         discovery = Discovery(catalogue, subresources, f"{options.bind_address}:{options.secure_port}", foreign)
@@ -205,6 +190,15 @@ class ApiServer:
         self._service_cidr = DefaultServiceCIDR(self.stores, ranges, clock)
         self._endpoints = EndpointReconciler(self.stores, self.storage, ranges, advertised, options.secure_port)
         _log_collected(self.stores, admission, subresources)
+
+    def _address_allocators(self) -> dict[str, AddressAllocator]:
+        """Makes one for each family that Services may have."""
+        families = (f"IPv{network.version}" for network in self.options.service_cluster_ip_range)
+
+        def addresses() -> Store[Any]:
+            return self.stores.find(IP_ADDRESSES.plural, IP_ADDRESSES.group)  # known once there are stores
+
+        return {family: AddressAllocator(family, self.storage, addresses) for family in families}
 
     def _store(
         self,
@@ -323,6 +317,19 @@ class ApiServer:
             "shutdown": lambda: "process is shutting down" if self.stopping else "",
         }
         return {"healthz": live | {"etcd": etcd}, "livez": live, "readyz": ready}
+
+
+def _hooks(services: ServiceHooks, grants: GrantHooks, lookup: Lookup, clock: Clock) -> dict[tuple[str, str], Hooks]:
+    """Returns the hooks of the kinds that have some, by group and plural."""
+    return {
+        ("", "namespaces"): NamespaceHooks(),
+        ("", "services"): services,
+        (CERTIFICATES, "certificatesigningrequests"): CertificateHooks(clock),
+        (DEFINITIONS, "customresourcedefinitions"): DefinitionHooks(clock),
+        ("", "persistentvolumes"): VolumeHooks(clock),
+        **dict.fromkeys((*POLICIES, *BINDINGS), ParamHooks(lookup)),
+        **dict.fromkeys(GRANTING_KINDS, grants),
+    }
 
 
 async def _end_with(storage: asyncio.Task[None]) -> None:
