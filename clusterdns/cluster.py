@@ -96,7 +96,7 @@ def _addresses(item: EndpointSlice) -> Iterable[str]:
 
 
 def _trim_pod(item: Pod) -> None:
-    """Of a pod its addresses matter alone."""
+    """Keeps only what names a pod, and its addresses."""
     addresses = item.status.podIPs
     item.metadata.annotations = item.metadata.labels = item.metadata.ownerReferences = None
     item.spec, item.status = type(item.spec)(), type(item.status)(podIPs=addresses)

@@ -30,5 +30,5 @@ def lookup(options: HostsOptions, name: Name, type: int) -> Reply | None:
         answers = tuple(item for item in records if item.rtype == type and type in (TYPE_A, TYPE_AAAA))
     if answers or name in options.addresses:
         return Reply(answers=answers, authoritative=True, plugin=NAME)
-    # There is no zone to deny the name with.
+    # Denying the name needs the SOA record of a zone, and hosts have none.
     return None if options.fallthrough.covers(name) else Reply(SERVFAIL, plugin=NAME)

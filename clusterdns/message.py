@@ -139,7 +139,7 @@ def reverse_address(name: Name) -> str:
 
 
 def parse_query(data: bytes) -> Query:
-    """Raises: BadQuery for what is to be answered with an error. `data` has a header at least, and is no answer."""
+    """`data` has at least a header, which says that it is a query. Raises: BadQuery, with the error to answer."""
     id, flags, questions, answers, authority, _ = struct.unpack_from("!6H", data)
     if flags & 0x7800:
         raise BadQuery(NOTIMP)

@@ -207,7 +207,7 @@ class DnsServer:
     def _failed(
         self, data: bytes, query: Query | None, error: Exception, protocol: str, family: str, started: float
     ) -> bytes:
-        """Answers what is no query with its error, and one that can't be answered with SERVFAIL: the next one may."""
+        """Answers a bad query with its error, and any other with SERVFAIL. The server goes on."""
         rcode = error.rcode if isinstance(error, BadQuery) else SERVFAIL
         if not isinstance(error, BadQuery):
             log.exception("query failed", error, name=query.text if query else "")

@@ -75,7 +75,7 @@ class IngressController:
         return self._problem
 
     async def run(self) -> None:
-        """Syncs until cancelled. Raises: FatalError when there is no proxy."""
+        """Syncs until cancelled. Raises: FatalError if the proxy is not installed or does not start."""
         informers: Sequence[Any] = (self._ingresses, self._classes, self._services, self._slices, self._secrets)
         for informer in informers:
             await informer.wait_synced()  # a proxy made from half a list would refuse requests

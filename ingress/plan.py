@@ -87,7 +87,7 @@ class Plan:
 
 
 def make_plan(world: World) -> Plan:
-    """Of rules that are equal, that of the oldest Ingress counts."""
+    """Where two Ingresses have the same rule, that of the older one counts."""
     classes = {item.name for item in world.classes if item.spec.controller == CONTROLLER}
     mine = [item for item in world.ingresses if class_of(item) in classes and not item.metadata.deletionTimestamp]
     mine.sort(key=lambda item: (item.metadata.creationTimestamp or "", item.key))

@@ -24,7 +24,7 @@ START_SECONDS, ANSWER_SECONDS, STOP_SECONDS = 30.0, 10.0, 5.0
 MOST_RETIRED = 200
 """Servers that were taken out but have connections, as of WebSockets; with more, new workers begin without them."""
 BATCH_BYTES = 8_000
-"""Of one command with new lines of a map: it has to fit the proxy's buffer."""
+"""The most bytes of a command that adds lines to a map. It has to fit the proxy's buffer."""
 
 log = logs.logger(__name__)
 

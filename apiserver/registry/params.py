@@ -26,7 +26,7 @@ BINDINGS = {
 
 
 class ParamHooks(Hooks):
-    """Of both kinds of policies, and of their bindings."""
+    """The hooks of both kinds of policies and of their bindings."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup

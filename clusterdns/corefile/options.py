@@ -90,7 +90,7 @@ class ForwardOptions:
 
 @dataclass(frozen=True)
 class CachePart:
-    """Of `cache`: how answers with records, or those without, are kept. Times are in seconds."""
+    """The options of `cache` for one kind of answers: those with records, or those without. Times are in seconds."""
 
     capacity: int = 9984
     most_seconds: int = 3600

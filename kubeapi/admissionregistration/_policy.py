@@ -46,7 +46,7 @@ class ParamRef(Model, protobuf="name namespace selector* parameterNotFoundAction
     selector: LabelSelector | None = None
     """The labels of the objects. The policy is evaluated with each of them."""
     parameterNotFoundAction: str | None = None
-    """What happens if there is no such object: `Allow` leaves the binding out, `Deny` is a failure of the policy."""
+    """What happens if there is no such object: `Allow` ignores the binding, `Deny` makes the policy fail."""
 
 
 class Variable(Model, protobuf="name expression"):

@@ -62,7 +62,7 @@ class MutatingAdmissionPolicySpec(
     mutations: Annotated[list[Mutation], Atomic()] | None = None
     """The changes, in their order: each sees the object as those before it left it."""
     failurePolicy: str | None = None
-    """What becomes of a request if the policy can't be evaluated: `Fail` refuses it, `Ignore` lets it pass. Default:
+    """Whether a request passes if the policy can't be evaluated: `Fail` refuses it, `Ignore` lets it pass. Default:
     Fail."""
     matchConditions: Annotated[list[MatchCondition], MergeKey("name"), ListMapKeys("name")] | None = None
     """Further conditions on the requests that the policy is about; all must be true."""

@@ -11,7 +11,7 @@ from kubecel.access import Constructed
 from kubecel.values import Optional
 
 MOST_PARTS = 200_000
-"""Of one change: an expression can name a part many times without having it many times."""
+"""The most nodes that one change may have. An expression can repeat a part at no cost; written out, it grows."""
 
 
 class NotApplicable(Exception):

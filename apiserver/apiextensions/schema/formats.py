@@ -1,4 +1,4 @@
-"""The named formats of strings. A format that is not listed here is no restriction.
+"""The named formats of strings. A format that is not listed here allows every string.
 
 Source: Kubernetes documentation, "Custom resources", "Validation".
 """

@@ -133,7 +133,7 @@ class Documents:
         return digests | {name: digest for name, digest in foreign.items() if digest}
 
     async def v3(self, name: str) -> Document | None:
-        """Returns one of the documents, None where there is none of the name."""
+        """Returns the document of this name; None if there is none."""
         await self._make_built_in()
         custom = self._custom_kinds()
         group_version = next((names for names in custom if v3_name(*names) == name), None)

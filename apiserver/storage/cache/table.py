@@ -54,7 +54,7 @@ class Table:
         """Keys of objects that can't be read, and why."""
         self.changed = 0
         self.loaded = 0
-        """The revision that it was read at; changes up to it are no news."""
+        """The revision at which it was read. It has all changes up to this one."""
         self.sending: dict[str, bytes] = {}
         """The writes under way: their events may come before their answers, and need not be brought into form."""
         self._recoveries = 0
