@@ -4,157 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import grpc
 import pytest
 
 from apimachinery.model import from_dict
 from kubeapi.core.node import Node
-from kubeapi.core.persistentvolume.model import PersistentVolume
-from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim, PersistentVolumeClaimCondition
-from kubeapi.core.pod.model import Pod
 from kubeapi.core.secret.model import Secret
 from kubeapi.storage.csidriver import CSIDriver
 from kubeapi.storage.csinode import CSINode
 from kubeapi.storage.volumeattachment import VolumeAttachment, attachment_name
-from kubeclient.rest import RestClient
 from kubelet.plugins.rpc import RpcError
 from kubelet.plugins.watcher import PluginInfo, PluginRefused
-from kubelet.volume.csi.drivers import NODE_ID_ANNOTATION, CsiDrivers, CsiError
-from kubelet.volume.csi.volume import CsiVolume, claimed_volume, inline_volume, owns_files
-from kubelet.volume.csi.volumes import LOOK_SECONDS, CsiMount, CsiVolumes
-from kubelet.volume.tokens import TokenManager
-from tests.fakes.api import FakeApi
-from tests.fakes.clock import FakeClock
+from kubelet.volume.csi.drivers import NODE_ID_ANNOTATION, CsiError
+from kubelet.volume.csi.volume import owns_files
+from kubelet.volume.csi.volumes import CsiMount
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import make_pod
-from tests.kits.plugins.csi_driver import EXPAND, MOUNT_GROUP, MULTI_WRITER, STAGE, STATS, CsiDriver
-from tests.kits.tasks import Tasks
-from tests.kits.volumes import claim_ref, make_claim, make_volume
-
-NAME = "folders.csi.example.com"
-
-
-class Api(FakeApi):
-    async def request(self, method: str, path: str, **_: Any) -> bytes:
-        assert (method, path) == ("POST", "/api/v1/namespaces/default/serviceaccounts/robot/token")
-        return b'{"status": {"token": "ey", "expirationTimestamp": "2040-01-01T00:00:00Z"}}'
-
-
-class FakeNode:
-    """The Node as the API has it; the test writes its status."""
-
-    def __init__(self, api: FakeApi) -> None:
-        self._api = api
-        api.put(from_dict(Node, {"metadata": {"name": "worker-1", "uid": "node-uid"}}))
-        self._changed = asyncio.Event()
-
-    def current(self) -> Node:
-        node: Node = self._api.find(Node, "worker-1")
-        return node
-
-    async def wait_until(self, holds: Callable[[Node], bool]) -> None:
-        while not holds(self.current()):
-            await self._changed.wait()
-
-    def change(self, **status: Any) -> None:
-        node = self.current().clone()
-        node.status = node.status.model_copy(update=status)
-        self._api.put(node)
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
-
-class Machine:
-    """A node whose kubelet dies and starts again, and whose driver does not."""
-
-    def __init__(self, root: Path, tasks: Tasks) -> None:
-        self.root = root
-        self.tasks = tasks
-        self.api = Api()
-        self.node = FakeNode(self.api)
-        self.woken: list[str] = []
-        self.running: list[CsiDriver] = []
-        self.events: list[str] = []
-
-    def settings(self, **spec: Any) -> None:
-        self.api.put(from_dict(CSIDriver, {"metadata": {"name": NAME}, "spec": {"attachRequired": False} | spec}))
-
-    async def driver(self, *capabilities: int) -> CsiDriver:
-        driver = CsiDriver(NAME, "node-7", self.root / "driver", capabilities=capabilities, mounts=False)
-        await asyncio.to_thread(driver.start)
-        self.running.append(driver)
-        return driver
-
-    async def start_kubelet(self) -> CsiVolumes:
-        rest, group = cast(RestClient, self.api), cast(asyncio.TaskGroup, self.tasks)
-        self.drivers = CsiDrivers(rest, self.node, FakeClock(), group)
-        tokens = TokenManager(rest, self.woken.append, FakeClock())
-        volumes = CsiVolumes(
-            str(self.root),
-            rest,
-            self.drivers,
-            self.node,
-            tokens,
-            self.woken.append,
-            lambda: self._report(volumes),
-            self,
-        )
-        volumes.load()
-        self.volumes = volumes
-        for driver in self.running:
-            await self.drivers.register(PluginInfo("CSIPlugin", NAME, "", ("1.0.0",)), str(driver.socket))
-        return volumes
-
-    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
-        self.events.append(f"{type} {reason} {message}")
-
-    def _report(self, volumes: CsiVolumes) -> None:
-        self.node.change(volumesInUse=volumes.in_use() or None)
-
-    def left(self) -> list[str]:
-        """All files and folders that the kubelet has made."""
-        places = (self.root / "pods", self.root / "plugins")
-        kept = [path for place in places for path in place.rglob("*") if path.is_file()]
-        return [str(path.relative_to(self.root)) for path in kept]
-
-    def folder(self, pod: Pod, name: str) -> Path:
-        return self.root / "pods" / (pod.metadata.uid or "") / "volumes/kubernetes.io~csi" / name
-
-
-@pytest.fixture
-async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    tasks = Tasks()
-    machine = Machine(tmp_path, tasks)
-    yield machine
-    for driver in machine.running:
-        await asyncio.to_thread(driver.stop)
-    await tasks.end()
-
-
-async def mounted(volumes: CsiVolumes, pod: Pod, volume: CsiVolume) -> CsiMount:
-    await volumes.set_up(pod, volume, "v")
-    return volumes.mount_of(pod.metadata.uid or "", volume)
-
-
-def persistent(name: str = "pv-1", handle: str = "h-1", *, read_only: bool = False, **spec: Any) -> CsiVolume:
-    source = {"driver": NAME, "volumeHandle": handle, "fsType": "ext4", "volumeAttributes": {"tier": "fast"}}
-    source |= spec.pop("csi", {})
-    document = {"metadata": {"name": name}, "spec": {"accessModes": ["ReadWriteOnce"], "csi": source} | spec}
-    return claimed_volume(from_dict(PersistentVolume, document), read_only=read_only)
-
-
-def inline(pod: Pod) -> CsiVolume:
-    assert pod.spec.volumes is not None
-    return inline_volume(pod, pod.spec.volumes[0])
-
-
-def inline_pod(**metadata: Any) -> Pod:
-    csi = {"driver": NAME, "volumeAttributes": {"size": "1Gi"}, "nodePublishSecretRef": {"name": "s"}}
-    return make_pod({"volumes": [{"name": "v", "csi": csi}], "serviceAccountName": "robot"}, **metadata)
+from tests.kits.plugins.csi_driver import MOUNT_GROUP, MULTI_WRITER, STAGE, STATS
+from tests.unit.kubelet.volume.csi._machine import NAME, Machine, inline, inline_pod, mounted, persistent
 
 
 async def test_a_volume_is_staged_once_and_published_for_each_pod(machine: Machine) -> None:
@@ -371,100 +241,6 @@ async def test_access_modes_and_the_group_of_a_mount(machine: Machine) -> None:
         assert not mount.owns_files  # the driver does
         capability = driver.last("NodePublishVolume").volume_capability
         assert (capability.access_mode.mode, capability.mount.volume_mount_group) == (want, "5000")
-
-
-def claimed_size(machine: Machine) -> str:
-    status = machine.api.find(PersistentVolumeClaim, "team/c").status
-    assert status.allocatedResourceStatuses is None or status.capacity["storage"] == "1Gi"
-    return str(status.capacity["storage"])
-
-
-async def driver_that_expands(machine: Machine) -> CsiDriver:
-    """Makes a bound claim of 1Gi, whose volume's file system is to grow."""
-    machine.settings()
-    csi = {"driver": NAME, "volumeHandle": "h-1"}
-    machine.api.put(make_volume("pv-1", size="1Gi", csi=csi, claimRef=claim_ref()))
-    claim = make_claim(volumeName="pv-1")
-    claim.status.capacity, claim.status.allocatedResourceStatuses = {"storage": "1Gi"}, {"storage": "NodeResizePending"}
-    claim.status.conditions = [PersistentVolumeClaimCondition(type="FileSystemResizePending", status="True")]
-    machine.api.put(claim)
-    driver = await machine.driver(STAGE, EXPAND, STATS)
-    driver.data("h-1").mkdir(parents=True)
-    return driver
-
-
-def enlarge(machine: Machine) -> None:
-    def grow(volume: PersistentVolume) -> None:
-        volume.spec.capacity = {"storage": "5Gi"}
-
-    machine.api.change(PersistentVolume, "pv-1", grow)
-
-
-@pytest.mark.parametrize(("claim_told", "expansions"), [(False, 2), (True, 1)])
-async def test_a_kubelet_killed_in_an_expansion_leaves_what_its_successor_finishes(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, claim_told: bool, expansions: int
-) -> None:
-    """`claim_told`: it dies after the write to the claim, else after the driver's work."""
-    driver = await driver_that_expands(machine)
-    volumes, pod = await machine.start_kubelet(), make_pod({"nodeName": "worker-1"})
-    await volumes.set_up(pod, persistent(), "v")
-    enlarge(machine)
-    volumes = await machine.start_kubelet()
-    growing = asyncio.create_task(volumes.set_up(pod, persistent(), "v"))
-    loop, update_with = asyncio.get_running_loop(), machine.api.update_with
-
-    async def last_write(*args: Any, **more: Any) -> Any:
-        await update_with(*args, **more)
-        growing.cancel()
-        await asyncio.Future()
-
-    if claim_told:
-        monkeypatch.setattr(machine.api, "update_with", last_write)
-    else:
-        driver.after["NodeExpandVolume"] = lambda: cast(None, loop.call_soon_threadsafe(growing.cancel))
-    with pytest.raises(asyncio.CancelledError):
-        await growing
-    monkeypatch.undo()
-    assert claimed_size(machine) == ("5Gi" if claim_told else "1Gi")
-    volumes = await machine.start_kubelet()
-    await volumes.set_up(pod, persistent(), "v")
-    assert claimed_size(machine) == "5Gi"
-    assert not machine.api.find(PersistentVolumeClaim, "team/c").status.conditions
-    assert driver.methods().count("NodeExpandVolume") == expansions
-    await volumes.tear_down(machine.folder(pod, "pv-1"))
-    await volumes.unstage_unused()
-    assert machine.left() == []
-
-
-async def test_a_volume_that_became_larger_is_grown(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = await driver_that_expands(machine)
-    volumes, pod = await machine.start_kubelet(), make_pod({"nodeName": "worker-1"})
-    await volumes.set_up(pod, persistent(), "v")
-    assert "NodeExpandVolume" not in driver.methods()
-    assert not volumes.is_due("uid-1")
-
-    enlarge(machine)
-    loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time()
-    monkeypatch.setattr(loop, "time", lambda: now + LOOK_SECONDS + 1)
-    assert volumes.is_due("uid-1")
-    driver.fail["NodeExpandVolume"] = [grpc.StatusCode.INTERNAL]
-    await volumes.set_up(pod, persistent(), "v")
-    assert claimed_size(machine) == "1Gi"
-    monkeypatch.setattr(loop, "time", lambda: now + 2 * LOOK_SECONDS + 2)
-    await volumes.set_up(pod, persistent(), "v")
-    monkeypatch.undo()
-    assert claimed_size(machine) == "5Gi"
-    assert not machine.api.find(PersistentVolumeClaim, "team/c").status.conditions
-    request = driver.last("NodeExpandVolume")
-    assert request.capacity_range.required_bytes == 5 << 30
-    assert request.volume_path == str(machine.folder(pod, "pv-1") / "mount")
-    assert request.staging_target_path.endswith("globalmount")
-    assert [event.split()[1] for event in machine.events] == [
-        "VolumeResizeFailed",
-        "FileSystemResizeSuccessful",
-        "FileSystemResizeSuccessful",
-    ]
-    assert driver.methods() == ["NodeStageVolume", "NodePublishVolume", "NodeExpandVolume", "NodeExpandVolume"]
 
 
 async def test_volumes_that_an_earlier_kubelet_published_are_looked_at_once_their_driver_is_there(
