@@ -220,7 +220,7 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
         ),
         host.kube_proxy(layout.component_kubeconfig(kube_proxy), needs=(API_SERVER, engine)),
         host.kube_dns(layout.component_kubeconfig(kube_dns), needs=(API_SERVER, engine)),
-        host.netagent(layout.component_kubeconfig(netagent), needs=(API_SERVER,)),
+        host.netagent(layout.component_kubeconfig(netagent), needs=(API_SERVER, engine)),
     ]
 
 
