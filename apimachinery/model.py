@@ -22,9 +22,9 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticUndefined
 
-from apimachinery.empty import drop_empty
+from apimachinery.absent.empty import drop_empty
+from apimachinery.absent.nulls import NullFiller
 from apimachinery.errors import BadRequest
-from apimachinery.nulls import NullFiller
 
 M = TypeVar("M", bound="Model")
 
@@ -137,9 +137,9 @@ class Model(BaseModel):
     """The fields in the order of their protobuf numbers, from 1 on: `class PodIP(Model, protobuf="ip")`.
 
     "-" stands for a number that is not used. "*" behind a name marks a field whose empty value is sent on purpose (a
-    pointer in Go); in any other it means that the field is absent, also in JSON (see `apimachinery/empty.py`). Names
-    in parentheses are those of a nested message, whose fields stand in the object itself. Fields that are not named
-    are not read from protobuf.
+    pointer in Go); in any other it means that the field is absent, also in JSON (see `apimachinery/absent/empty.py`).
+    Names in parentheses are those of a nested message, whose fields stand in the object itself. Fields that are not
+    named are not read from protobuf.
     """
 
     def __init_subclass__(cls, protobuf: str = "", **config: Any) -> None:

@@ -23,7 +23,7 @@ import orjson
 from rich.console import Console as Screen
 from rich.table import Table
 
-from kubeclient.config import load_config
+from kubeclient.access.config import load_config
 from kubeclient.rest import RestClient
 from mini_cluster.console import Console
 from mini_cluster.launcher import Cluster

@@ -8,8 +8,8 @@ from typing import Any
 
 from apimachinery.errors import NotFound
 from apimachinery.meta import ObjectMeta
+from apimachinery.text.yaml import to_yaml
 from apimachinery.times import format_time
-from apimachinery.yaml import to_yaml
 from cluster_autoscaler.groups import GroupState, is_started
 from componentbase.clock import Clock
 from kubeapi.core.configmap import ConfigMap

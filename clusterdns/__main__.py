@@ -17,7 +17,7 @@ from clusterdns.server import DnsServer
 from componentbase import daemon, logs
 from componentbase.clock import Clock
 from componentbase.health import HealthHandler
-from componentbase.hostnetwork import end_outside_host_network, network_namespace
+from componentbase.host.hostnetwork import end_outside_host_network, network_namespace
 from kubeclient.daemon import daemon_client
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient

@@ -15,7 +15,7 @@ from clusterdns.corefile.options import Config, PodMode
 from clusterdns.corefile.syntax import CorefileError
 from clusterdns.resolver import Resolver
 from componentbase import logs
-from componentbase.inotify import FolderWatcher
+from componentbase.host.inotify import FolderWatcher
 from kubeapi.core.configmap import ConfigMap
 from kubeclient.informer import Informer
 from kubeclient.recorder import EventRecorder

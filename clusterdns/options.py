@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from componentbase import flags
-from componentbase.hostnetwork import add_host_network_flag
+from componentbase.host.hostnetwork import add_host_network_flag
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from apimachinery.errors import BadRequest, FieldError, join_errors
+from apimachinery.fields.unknownfields import unknown_fields
 from apimachinery.model import Model, from_dict
-from apimachinery.unknownfields import unknown_fields
-from apimachinery.yaml import YamlError, read_document
+from apimachinery.text.yaml import YamlError, read_document
 
 M = TypeVar("M", bound=Model)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from importlib import metadata
 from typing import Any, Self, TypeVar
 
-from apimachinery import durations
+from apimachinery.text import durations
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from componentbase.privatefiles import write_private
+from componentbase.host.privatefiles import write_private
 
 SELF_SIGNED_DAYS = 365
 RENEW_BEFORE_SECONDS = 24 * 3600

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from componentbase import logs, process
+from componentbase import logs
 from componentbase.daemon import FatalError
-from componentbase.privatefiles import write_private
+from componentbase.host import process
+from componentbase.host.privatefiles import write_private
 from componentbase.tasks import wait_for
 from ingress.configuration import CONFIGURATION, RUNTIME_SOCKET, Rendered
 

@@ -14,7 +14,7 @@ from componentbase.clock import Clock
 from kubeapi.authentication.tokenrequest import TokenRequest, TokenRequestSpec
 from kubeapi.core.serviceaccount import ServiceAccount
 from kubeclient import wire
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 from kubeclient.rest import RestClient
 
 

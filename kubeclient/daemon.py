@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from componentbase.daemon import FatalError
-from kubeclient.config import ConfigError, load_config
+from kubeclient.access.config import ConfigError, load_config
 from kubeclient.rest import RestClient, user_agent
 
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from componentbase import daemon, logs
 from componentbase.flags import Serving, base_parser, fill
 from kubeclient import manager
-from kubeclient.config import ConfigError, load_config
+from kubeclient.access.config import ConfigError, load_config
 from kubeclient.controller import ControllerSpec
 from kubeclient.leader import Election
 from kubeclient.manager import ManagerOptions

@@ -29,8 +29,8 @@ from componentbase.net.http1_client import RESPONSE_TIMEOUT_SECONDS, HttpRespons
 from componentbase.net.http1_pool import Http1Client
 from componentbase.ratelimit import TokenBucket
 from kubeclient import wire
-from kubeclient.config import ClientConfig
-from kubeclient.tls import CertificateFiles, tls_context
+from kubeclient.access.config import ClientConfig
+from kubeclient.access.tls import CertificateFiles, tls_context
 from kubeclient.wire import (
     APPLY_PATCH,
     JSON,

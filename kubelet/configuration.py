@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from apimachinery.yaml import YamlError, read_document
+from apimachinery.text.yaml import YamlError, read_document
 from componentbase.flags import parse_bool, parse_duration, parse_map
 from kubelet.eviction.thresholds import parse_thresholds
 

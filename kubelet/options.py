@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from componentbase.flags import add_bool, add_duration, base_parser, fill, host_name, parse_list, parse_map
-from componentbase.hostnetwork import add_host_network_flag
+from componentbase.host.hostnetwork import add_host_network_flag
 from componentbase.net.own_address import own_address
 from kubeapi.core.pod.scheduling.affinity import Taint
 from kubelet.configuration import BadConfiguration, add_config_flag, shown, take_file

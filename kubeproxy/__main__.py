@@ -10,9 +10,9 @@ from pathlib import Path
 
 from componentbase import daemon, logs
 from componentbase.clock import Clock
-from componentbase.hostnetwork import end_outside_host_network, network_namespace
-from componentbase.process import CommandError
-from componentbase.sysctls import switch_on
+from componentbase.host.hostnetwork import end_outside_host_network, network_namespace
+from componentbase.host.process import CommandError
+from componentbase.host.sysctls import switch_on
 from kubeapi.core.node import Node
 from kubeapi.core.service.headless import HEADLESS_LABEL
 from kubeapi.core.service.model import Service

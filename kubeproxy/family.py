@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from componentbase.process import CommandError
+from componentbase.host.process import CommandError
 from kubeproxy.ledger import BASE, Delta, Fragment, Ledger
 from kubeproxy.metrics import LocalEndpointCounts
 from kubeproxy.monitor import RuleMonitor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from componentbase.process import run
+from componentbase.host.process import run
 from kubeapi.core.node import Node
 from kubeclient.informer import Informer
 from kubeclient.rest import RestClient

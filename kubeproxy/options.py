@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 
 from componentbase import flags
 from componentbase.configfile import ConfigFileError
-from componentbase.hostnetwork import add_host_network_flag
+from componentbase.host.hostnetwork import add_host_network_flag
 from kubeproxy.configuration import add_config_flag, take_file
 from kubeproxy.settings import PRIMARY, Family, LocalBy, LocalTraffic, Mode, of_family
 

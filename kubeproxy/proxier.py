@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from componentbase import logs
 from componentbase.clock import Clock
-from componentbase.process import CommandError
+from componentbase.host.process import CommandError
 from componentbase.tasks import wait_for
 from kubeproxy import metrics
 from kubeproxy.family import Changes, FamilyRules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from componentbase.sysctls import PROC_SYS, switch_on
+from componentbase.host.sysctls import PROC_SYS, switch_on
 from kubeproxy.settings import Family
 
 _FORWARDING_CONSEQUENCE = "packets are not routed between pods, nodes and services"

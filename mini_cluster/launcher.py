@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apimachinery.image_reference import normalize, short_name
-from componentbase.removal import remove_folder
+from apimachinery.text.image_reference import normalize, short_name
+from componentbase.host.removal import remove_folder
 from mini_cluster.cluster.cloud import inventory, with_cloud, without_taken_ports
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import etcd_members

@@ -73,7 +73,7 @@ class ClusterHandle:
 
     def rest(self, user_agent: str = "tests") -> RestClient:
         """Returns a client with the administrator's rights; an async context manager."""
-        from kubeclient.config import load_config
+        from kubeclient.access.config import load_config
         from kubeclient.rest import RestClient
 
         return RestClient(load_config(str(self.kubeconfig)), user_agent=user_agent)

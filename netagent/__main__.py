@@ -9,8 +9,8 @@ from apimachinery.catalogue import collect
 from componentbase import daemon, logs
 from componentbase.clock import Clock
 from componentbase.health import HealthHandler
-from componentbase.hostnetwork import end_outside_host_network, network_namespace
-from componentbase.process import CommandError
+from componentbase.host.hostnetwork import end_outside_host_network, network_namespace
+from componentbase.host.process import CommandError
 from kubeapi.core.node import Node
 from kubeclient.daemon import daemon_client
 from kubeclient.informer import Informers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from componentbase import flags
-from componentbase.hostnetwork import add_host_network_flag
+from componentbase.host.hostnetwork import add_host_network_flag
 
 PORT = 10261
 ROUTE_METRIC = 7800

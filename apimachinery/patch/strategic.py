@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from apimachinery.errors import BadRequest
-from apimachinery.fieldtypes import FieldType, walk_fields
+from apimachinery.fields.fieldtypes import FieldType, walk_fields
 from apimachinery.model import MergeKey, Model, RetainKeys
 
 Json = Any

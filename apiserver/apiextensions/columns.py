@@ -7,9 +7,9 @@ from typing import Any
 
 from apimachinery.columns import AGE, NAME, UNKNOWN, since
 from apimachinery.custom import CustomObject
-from apimachinery.jsonpath import JSONPathError, Template, text_of
 from apimachinery.model import to_dict
 from apimachinery.resource import Column
+from apimachinery.text.jsonpath import JSONPathError, Template, text_of
 
 Find = Callable[[CustomObject], Any]
 

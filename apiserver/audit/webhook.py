@@ -12,7 +12,7 @@ from apiserver.audit.event import RawEvent, encode
 from apiserver.audit.policy import API_VERSION
 from apiserver.audit.queue import EventQueue, QueueLimits
 from componentbase import logs
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 
 TRIES = 5
 BACKOFF_FACTOR = 1.5

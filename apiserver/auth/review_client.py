@@ -13,8 +13,8 @@ import orjson
 
 from apimachinery.errors import StatusError
 from componentbase.clock import Clock
+from kubeclient.access.config import ConfigError, load_config
 from kubeclient.backoff import Backoff
-from kubeclient.config import ConfigError, load_config
 from kubeclient.rest import RestClient
 
 TRIES = 5

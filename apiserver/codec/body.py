@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from apimachinery.custom import CustomObject
 from apimachinery.errors import BadRequest, StatusError, invalid, invalid_object
+from apimachinery.fields.unknownfields import MAX_REPORTED, unknown_fields
 from apimachinery.meta import Object
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
-from apimachinery.unknownfields import MAX_REPORTED, unknown_fields
 from apiserver.codec import protobuf
 from apiserver.codec.fieldvalidation import duplicate_fields, field_faults, may_repeat_fields
 from apiserver.http.negotiation import body_format
@@ -65,7 +65,7 @@ async def read_object(request: Request, resource: Resource[T], validation: str) 
 
 def yaml_to_json(body: bytes) -> Body:
     """Raises: BadRequest for malformed YAML, several documents, or one that is too deep or expands too far."""
-    from apimachinery.yaml import YamlError, read_document  # here, as PyYAML takes 15 ms and few bodies are YAML
+    from apimachinery.text.yaml import YamlError, read_document  # here, as PyYAML takes 15 ms and few bodies are YAML
 
     try:
         document, repeated_keys = read_document(body)

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from apimachinery.unknownfields import MAX_REPORTED
+from apimachinery.fields.unknownfields import MAX_REPORTED
 
 
 def may_repeat_fields(body: bytes) -> bool:

@@ -20,7 +20,7 @@ import orjson
 
 from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import BadRequest, UnsupportedMediaType
-from apimachinery.fieldtypes import Field, FieldType, fields_of
+from apimachinery.fields.fieldtypes import Field, FieldType, fields_of
 from apimachinery.meta import DeleteOptions
 from apimachinery.model import Base64, Model, Time
 from apimachinery.quantity import Quantity

@@ -21,6 +21,6 @@ async def rendered(body: bytes, representation: Representation) -> tuple[bytes, 
 
 def to_yaml(body: bytes) -> bytes:
     """Keys in order, several lines of text as a block."""
-    from apimachinery import yaml
+    from apimachinery.text import yaml
 
     return yaml.to_yaml(orjson.loads(body)).encode()

@@ -12,8 +12,8 @@ from apiserver.options.audit import AuditOptions
 from componentbase.clock import Clock
 from componentbase.configfile import ConfigFileError
 from componentbase.daemon import FatalError
-from kubeclient.config import ConfigError, load_config
-from kubeclient.tls import tls_context
+from kubeclient.access.config import ConfigError, load_config
+from kubeclient.access.tls import tls_context
 
 
 def make_auditor(options: AuditOptions, clock: Clock) -> Auditor | None:

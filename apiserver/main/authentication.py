@@ -32,7 +32,7 @@ from apiserver.storage import CachedStorage
 from componentbase import logs, tls
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
-from kubeclient.config import ConfigError, load_config
+from kubeclient.access.config import ConfigError, load_config
 
 log = logs.logger(__name__)
 

@@ -25,7 +25,7 @@ from componentbase.configfile import ConfigFileError
 from componentbase.daemon import FatalError
 from componentbase.net.authority import join_host_port
 from componentbase.net.own_address import own_address
-from kubeclient.config import ConfigError
+from kubeclient.access.config import ConfigError
 
 
 def etcd_config(options: Options) -> EtcdConfig:

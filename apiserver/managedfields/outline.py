@@ -10,8 +10,8 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Any
 
-from apimachinery import fieldtypes
 from apimachinery.custom import CustomObject
+from apimachinery.fields import fieldtypes
 from apimachinery.model import Model
 from apiserver.managedfields.shapes import (
     ANY_SHAPE,

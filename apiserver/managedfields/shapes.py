@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from apimachinery import fieldtypes
-from apimachinery.fieldtypes import Field, FieldType
+from apimachinery.fields import fieldtypes
+from apimachinery.fields.fieldtypes import Field, FieldType
 from apimachinery.model import Atomic, Granular, ListMapKeys, MergeKey, Model
 from apimachinery.resource import Resource
 

@@ -26,8 +26,9 @@ from cloudprovider.interface import (
     Provider,
     ProviderSpec,
 )
-from componentbase import logs, process
-from componentbase.inotify import FolderWatcher
+from componentbase import logs
+from componentbase.host import process
+from componentbase.host.inotify import FolderWatcher
 from kubeapi.core.node import Node, NodeAddress, NodeStatus
 from kubeapi.core.pod.scheduling.tolerations import parse_taint
 from kubeapi.core.service.model import LoadBalancerIngress, LoadBalancerStatus, Service

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from apimachinery.yaml import YamlError, read_document
+from apimachinery.text.yaml import YamlError, read_document
 from cluster_autoscaler.expanders._expander import Expander
 from cluster_autoscaler.scaleup import Option
 from componentbase import logs

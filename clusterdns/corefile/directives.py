@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from apimachinery.durations import parse_duration
+from apimachinery.text.durations import parse_duration
 from clusterdns.corefile.options import (
     DEFAULT_PORT,
     CacheOptions,

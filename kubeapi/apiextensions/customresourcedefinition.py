@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.columns import NAME
 from apimachinery.conditions import is_true
-from apimachinery.empty import NullIfEmpty
-from apimachinery.fieldtypes import OwnFields
+from apimachinery.fields.fieldtypes import OwnFields
 from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import Atomic, Base64, Int32, ListMapKeys, Model, OneOf, Required
 from apimachinery.resource import Column, Resource, Strategy

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.columns import AGE, NAME
-from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector, StatusCondition
 from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, OneOf, Required, RetainKeys, Time, to_dict

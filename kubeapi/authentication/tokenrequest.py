@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from apimachinery.empty import NullIfEmpty
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.meta import Object
 from apimachinery.model import Int64, Model, Required, Time
 from apimachinery.resource import Resource

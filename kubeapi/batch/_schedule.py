@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-from apimachinery.durations import parse_duration
+from apimachinery.text.durations import parse_duration
 
 _DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",

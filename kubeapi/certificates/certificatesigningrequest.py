@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.columns import AGE, NAME, NONE
 from apimachinery.conditions import get_condition
-from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import Base64, Int32, ListMapKeys, Model, Required, Time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from apimachinery.empty import NullIfEmpty
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.model import OMIT_EMPTY, Model, Required
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, cast
 
 from pydantic import Field
 
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.columns import NAME
-from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model, Required

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.columns import AGE, NAME, NONE, UNKNOWN
 from apimachinery.conditions import get_condition, is_true
-from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import Int32, Int64, MergeKey, Model, Required, Time

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from apimachinery.empty import NullIfEmpty
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import OMIT_EMPTY, Int32, MicroTime, Model, Required, Time, from_dict, to_dict

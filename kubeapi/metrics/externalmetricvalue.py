@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.empty import NullIfEmpty
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.meta import Object
 from apimachinery.model import Int64, Time
 from apimachinery.quantity import Quantity

@@ -6,8 +6,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.columns import NAME
-from apimachinery.empty import NullIfEmpty
 from apimachinery.meta import Object
 from apimachinery.model import Model
 from apimachinery.names import path_segment_errors

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.empty import NullIfEmpty
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.resource import Resource

@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from apimachinery.errors import StatusError, from_status
-from kubeclient.config import ClientConfig
-from kubeclient.tls import tls_context
+from kubeclient.access.config import ClientConfig
+from kubeclient.access.tls import tls_context
 
 Dict = dict[str, Any]
 

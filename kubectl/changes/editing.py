@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apimachinery.errors import Invalid, StatusError
-from apimachinery.yaml import to_yaml
+from apimachinery.text.yaml import to_yaml
 from kubectl.api.client import Dict
 from kubectl.input.manifests import parse_manifests
 from kubectl.input.targets import Target, resolve

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 
 from apimachinery.errors import StatusError
-from kubeclient.config import ConfigError
+from kubeclient.access.config import ConfigError
 from kubectl.api.client import Dict, Unreachable
 from kubectl.api.discovery import UnknownType
 from kubectl.cli.commandline import build_parser, load_commands, verb_names

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kubeclient.config import ClientConfig, ConfigError, NoConfig, load_config
-from kubeclient.impersonation import Impersonation
+from kubeclient.access.config import ClientConfig, ConfigError, NoConfig, load_config
+from kubeclient.access.impersonation import Impersonation
 from kubectl.invocation.command import CommandContext
 
 

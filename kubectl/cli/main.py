@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from apimachinery.errors import StatusError
-from apimachinery.jsonpath import JSONPathError
-from kubeclient.config import ConfigError
+from apimachinery.text.jsonpath import JSONPathError
+from kubeclient.access.config import ConfigError
 from kubectl.api.client import Unreachable
 from kubectl.api.discovery import UnknownType
 from kubectl.cli.commandline import build_parser, load_commands

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubeclient.config import kubeconfig_files, merge_kubeconfigs
+from kubeclient.access.config import kubeconfig_files, merge_kubeconfigs
 from kubectl.api.client import Dict
 from kubectl.input.pods import container_names, find_pods
 from kubectl.input.targets import named

@@ -12,7 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
-from apimachinery.yaml import YamlError, read_document, read_number
+from apimachinery.text.yaml import YamlError, read_document, read_number
 from kubectl.api.client import Dict, unreachable
 from kubectl.input.kustomize import build as build_kustomization
 from kubectl.invocation.command import UsageError

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Self, TextIO, TypeVar
 
 from apimachinery.errors import StatusError
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 from kubectl.api.client import ApiClient, Dict
 from kubectl.api.discovery import TypeDiscovery
 from kubectl.invocation.parser import Parser, colour

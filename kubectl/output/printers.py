@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from apimachinery.jsonpath import JSONPathError, Template, relaxed, text_of
-from apimachinery.yaml import to_yaml
+from apimachinery.text.jsonpath import JSONPathError, Template, relaxed, text_of
+from apimachinery.text.yaml import to_yaml
 from kubectl.api.client import Dict
 from kubectl.invocation.command import UsageError
 from kubectl.invocation.flags import FORMATS

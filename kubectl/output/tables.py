@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from apimachinery.jsonpath import relaxed
+from apimachinery.text.jsonpath import relaxed
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType
 from kubectl.invocation.command import UsageError

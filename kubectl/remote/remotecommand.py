@@ -25,7 +25,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from apimachinery.errors import from_status
-from kubeclient.tls import tls_context
+from kubeclient.access.tls import tls_context
 from kubectl.api.client import USER_AGENT, Dict, Unreachable, identity_headers
 from kubectl.invocation.command import CommandContext, ExitCode, UsageError
 

@@ -13,8 +13,8 @@ from typing import Any
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
-from componentbase.privatefiles import write_private
-from kubeclient.config import ClientConfig, ConfigError, kubeconfig_text, load_config
+from componentbase.host.privatefiles import write_private
+from kubeclient.access.config import ClientConfig, ConfigError, kubeconfig_text, load_config
 from kubeclient.rest import RestClient, user_agent
 from kubelet.certificate.files import CertificateFiles
 from kubelet.certificate.request import client_certificate

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from componentbase import logs
 from componentbase.clock import Clock
-from componentbase.privatefiles import write_private
+from componentbase.host.privatefiles import write_private
 
 log = logs.logger(__name__)
 

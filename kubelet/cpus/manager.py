@@ -13,7 +13,7 @@ from math import ceil
 from pathlib import Path
 
 from apimachinery.quantity import parse_quantity
-from componentbase.privatefiles import write_private
+from componentbase.host.privatefiles import write_private
 from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from componentbase.privatefiles import write_private
+from componentbase.host.privatefiles import write_private
 from kubelet.devices.messages import ContainerAllocateResponse
 
 

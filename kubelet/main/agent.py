@@ -12,9 +12,9 @@ from apimachinery.times import format_micro_time
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
-from componentbase.hostnetwork import end_outside_host_network, network_namespace
+from componentbase.host.hostnetwork import end_outside_host_network, network_namespace
 from kubeapi.core.service.model import Service
-from kubeclient.config import ConfigError, load_config
+from kubeclient.access.config import ConfigError, load_config
 from kubeclient.informer import Informer
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient, user_agent

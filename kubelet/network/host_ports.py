@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from apimachinery.validation import ip_family
 from componentbase import logs
 from componentbase.clock import Clock
+from componentbase.host.process import CommandError, run
 from componentbase.net.authority import join_host_port
-from componentbase.process import CommandError, run
 from kubeapi.core.pod.model import Pod
 from kubeclient.backoff import Backoff
 from kubelet.container.config import port_mappings

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from componentbase import logs
 from componentbase.clock import Clock
-from componentbase.inotify import FolderWatcher
+from componentbase.host.inotify import FolderWatcher
 from kubeclient.backoff import Backoff
 from kubelet.plugins.message import Empty, Message
 from kubelet.plugins.rpc import PluginClient, RpcError

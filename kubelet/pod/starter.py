@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
-from apimachinery.durations import format_duration
+from apimachinery.text.durations import format_duration
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-from apimachinery.durations import format_duration
+from apimachinery.text.durations import format_duration
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.tasks import first_of

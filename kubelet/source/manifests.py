@@ -11,7 +11,7 @@ import json
 from apimachinery.errors import StatusError
 from apimachinery.model import from_dict
 from apimachinery.names import path_segment_errors
-from apimachinery.yaml import YamlError, read_document
+from apimachinery.text.yaml import YamlError, read_document
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import api_reference
 from kubeapi.core.pod.resource import RESOURCE

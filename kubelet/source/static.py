@@ -10,7 +10,7 @@ from pathlib import Path
 
 from componentbase import logs
 from componentbase.clock import Clock
-from componentbase.inotify import FolderWatcher
+from componentbase.host.inotify import FolderWatcher
 from componentbase.tasks import first_of
 from kubelet.pod.table import PodTable
 from kubelet.pod.workers import PodWorkers

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from componentbase.mountinfo import is_mounted
+from componentbase.host.mountinfo import is_mounted
 from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.volumes import VolumeMount
 from kubelet.container.env import expand

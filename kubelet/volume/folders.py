@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from apimachinery.names import dns_subdomain_errors
 from componentbase import logs
-from componentbase.mountinfo import mounts_below
-from componentbase.removal import remove_folder
+from componentbase.host.mountinfo import mounts_below
+from componentbase.host.removal import remove_folder
 
 LOCAL, SHARED = "local", "shared"
 LOCAL_FOLDER = "local-volumes"

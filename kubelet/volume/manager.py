@@ -10,7 +10,7 @@ from typing import Any
 
 from apimachinery.catalogue import collect
 from componentbase import logs
-from componentbase.mountinfo import mounts_below
+from componentbase.host.mountinfo import mounts_below
 from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSource
 from kubeapi.core.persistentvolumeclaim.model import BLOCK
 from kubeapi.core.pod.model import Pod

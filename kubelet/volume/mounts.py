@@ -11,9 +11,9 @@ import os
 import stat
 from collections.abc import Sequence
 
-from componentbase.libc import checked, libc
-from componentbase.mountinfo import mount_table, mounts_below
-from componentbase.removal import remove_folder
+from componentbase.host.libc import checked, libc
+from componentbase.host.mountinfo import mount_table, mounts_below
+from componentbase.host.removal import remove_folder
 from kubelet.volume.interface import VolumeError
 
 _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_SHARED = 0x1000, 0x4000, 0x40000, 0x100000

@@ -7,7 +7,7 @@ import ctypes
 import errno
 import os
 
-from componentbase.libc import checked, libc
+from componentbase.host.libc import checked, libc
 from kubelet.volume.interface import VolumeError
 
 _OPENAT2 = 437

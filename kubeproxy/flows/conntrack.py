@@ -14,7 +14,7 @@ from typing import Protocol
 from prometheus_client import Counter, Histogram
 
 from componentbase import logs, metrics
-from componentbase.process import CommandError, run
+from componentbase.host.process import CommandError, run
 from kubeproxy.flows.frontends import Address, Frontends, udp_targets
 from kubeproxy.settings import FAMILIES, Family
 from kubeproxy.topology import ServicePort

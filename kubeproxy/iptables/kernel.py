@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from componentbase.process import run
+from componentbase.host.process import run
 from kubeproxy.family import Kernel
 from kubeproxy.iptables.restore import (
     ALL_JUMPS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from componentbase.process import CommandError, run
+from componentbase.host.process import CommandError, run
 from kubeproxy.family import Kernel
 from kubeproxy.ledger import Delta, Fragment, Key, Ledger
 from kubeproxy.monitor import RuleEvent, RuleMonitor

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from apimachinery.names import label_value_errors, qualified_name_errors
 from apimachinery.quantity import QuantityError, format_quantity, parse_quantity
-from apimachinery.yaml import YamlError, read_document
+from apimachinery.text.yaml import YamlError, read_document
 from kubeapi.core.pod.scheduling.tolerations import parse_taint
 from mini_cluster.cluster.state import HostGroup, StateError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apimachinery.yaml import to_yaml
+from apimachinery.text.yaml import to_yaml
 from mini_cluster.cluster.component import Component, HttpProbe, Programs
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState

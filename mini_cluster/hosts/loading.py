@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apimachinery.image_reference import normalize, short_name
+from apimachinery.text.image_reference import normalize, short_name
 from mini_cluster.hosts.engine import Engine
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from componentbase.mountinfo import mount_table
+from componentbase.host.mountinfo import mount_table
 from mini_cluster.cluster.families import HOST_SUBNETS, IP_FAMILIES, POD_NETWORKS, Network, loopback_address
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import (

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from componentbase.mountinfo import mount_table
+from componentbase.host.mountinfo import mount_table
 from mini_cluster.cluster.layout import Layout, NodeLayout
 from mini_cluster.cluster.state import MAX_NODES, NodeState
 from mini_cluster.cluster.worker_host import node_component_names

@@ -10,9 +10,9 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from apimachinery.names import dns_subdomain_errors
+from componentbase.host.privatefiles import write_private
 from componentbase.net.own_address import OUTSIDE, own_address
-from componentbase.privatefiles import write_private
-from kubeclient.config import kubeconfig_text
+from kubeclient.access.config import kubeconfig_text
 from mini_cluster.cluster.joined import BOOTSTRAP
 from mini_cluster.cluster.state import (
     ClusterState,

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from componentbase.privatefiles import write_private
+from componentbase.host.privatefiles import write_private
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY
 from mini_cluster.cluster.state import is_ipv4
 

@@ -11,8 +11,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from apimachinery.yaml import YamlError, read_document, to_yaml
-from componentbase.privatefiles import write_private
+from apimachinery.text.yaml import YamlError, read_document, to_yaml
+from componentbase.host.privatefiles import write_private
 from mini_cluster.errors import LauncherError
 
 KEY_BYTES = 32

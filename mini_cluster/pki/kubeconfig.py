@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from componentbase.privatefiles import write_private
-from kubeclient.config import kubeconfig_text
+from componentbase.host.privatefiles import write_private
+from kubeclient.access.config import kubeconfig_text
 from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER
 from mini_cluster.cluster.components import CONTROLLER_MANAGER, NODE_ROUTES, SCHEDULER
 from mini_cluster.cluster.layout import INGRESS_CONTROLLER, Layout

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from componentbase.removal import remove_folder
+from componentbase.host.removal import remove_folder
 from componentbase.tasks import wait_for
 from mini_cluster.cluster.component import Component, Programs
 from mini_cluster.cluster.components import API_SERVER

@@ -10,7 +10,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from componentbase.process import CommandError, run
+from componentbase.host.process import CommandError, run
 
 LABEL = "lb"
 """Marks our addresses, as in "eth0:lb"."""

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from componentbase import logs, metrics
 from componentbase.clock import Clock
-from componentbase.process import CommandError
+from componentbase.host.process import CommandError
 from componentbase.tasks import wait_for
 from kubeapi.core.node import Node
 from kubeapi.networking.networkpolicy import NetworkPolicy

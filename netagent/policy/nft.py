@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from componentbase.process import CommandError, run
+from componentbase.host.process import CommandError, run
 from netagent.policy.ruleset import TABLE
 
 NFT_TIMEOUT_SECONDS = 60.0

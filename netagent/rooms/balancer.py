@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from componentbase import logs
-from componentbase.process import CommandError
+from componentbase.host.process import CommandError
 from kubeapi.core.node import Node
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import SERVICE_NAME_LABEL, EndpointSlice

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 
-from componentbase import logs, sysctls
+from componentbase import logs
 from componentbase.daemon import FatalError
+from componentbase.host import sysctls
 from kubeapi.networking.networkpolicy import NetworkPolicy
 from netagent.policy.enforcer import Enforcer
 from netagent.policy.nft import Nft

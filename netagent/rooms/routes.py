@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from componentbase import logs
-from componentbase.process import CommandError
+from componentbase.host.process import CommandError
 from componentbase.tasks import first_of
 from kubeapi.core.node import Node
 from netagent.room import Room, RoomContext

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import ip_interface, ip_network
 
-from componentbase.process import run
+from componentbase.host.process import run
 from netagent.routes.plan import Network, route_lines
 
 PROTOCOL = 78

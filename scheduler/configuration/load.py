@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from apimachinery.durations import parse_duration
 from apimachinery.errors import FieldError, duplicate, invalid, not_supported, required
+from apimachinery.text.durations import parse_duration
 from componentbase.configfile import decode_config, read_file, require_valid
 from scheduler.configuration.model import (
     KIND,

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from apimachinery.errors import StatusError
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 from kubeclient.rest import RestClient, user_agent
 from scheduler.extenders.model import Extender, ExtenderTLSConfig
 from scheduler.state.victims import Preemption

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apimachinery.durations import parse_duration
 from apimachinery.errors import FieldError, duplicate, invalid, required
 from apimachinery.model import Model
+from apimachinery.text.durations import parse_duration
 
 DEFAULT_SECONDS = 5.0
 

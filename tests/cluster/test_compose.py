@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from mini_cluster.pytest_plugin import leave_evidence
-from tests.kits.dnsquery import dns_command
 from tests.kits.eventually import eventually
 from tests.kits.machine.compose import EngineHost
+from tests.kits.net.dnsquery import dns_command
 
 pytestmark = [pytest.mark.cluster, pytest.mark.compose, pytest.mark.timeout(600)]
 

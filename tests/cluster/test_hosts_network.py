@@ -20,7 +20,7 @@ from mini_cluster.cluster.families import SERVICE_CIDRS
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.eventually import eventually
 from tests.kits.manifests import service
-from tests.kits.packets import SentPackets, uplink
+from tests.kits.net.packets import SentPackets, uplink
 
 pytestmark = pytest.mark.cluster
 

@@ -16,9 +16,9 @@ from componentbase.net.authority import join_host_port
 from mini_cluster.cluster.families import IP_FAMILIES
 from mini_cluster.pytest_plugin import ClusterHandle, running_cluster
 from tests.kits.client.commandline import CommandLine
-from tests.kits.dnsquery import dns_command
 from tests.kits.eventually import eventually
 from tests.kits.manifests import container, pod, service
+from tests.kits.net.dnsquery import dns_command
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

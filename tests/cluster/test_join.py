@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import IMAGE
-from tests.kits.dnsquery import DNS_ADDRESS, dns_command
 from tests.kits.eventually import eventually
 from tests.kits.machine.machines import Machine, Switch
+from tests.kits.net.dnsquery import DNS_ADDRESS, dns_command
 
 pytestmark = pytest.mark.cluster
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.kits.httpserver import Quiet, serve_in_thread
+from tests.kits.net.httpserver import Quiet, serve_in_thread
 
 Dict = dict[str, Any]
 Answer = Dict | Callable[[Dict], Dict]

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.identity.certificates import write_certificates
+from tests.kits.net.httpserver import Quiet, serve_in_thread
 
 Dict = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apimachinery.errors import BadRequest, FieldError
-from apimachinery.fieldtypes import FieldType, fields_of
+from apimachinery.fields.fieldtypes import FieldType, fields_of
 from apimachinery.meta import ObjectMeta
 from apimachinery.model import from_dict
 from apimachinery.names import dns_1035_label_errors, path_segment_errors

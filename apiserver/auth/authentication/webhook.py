@@ -16,7 +16,7 @@ from apiserver.request.user import AUTHENTICATED, UNAUTHENTICATED, User
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.authentication.tokenreview import TokenReview, TokenReviewSpec, UserInfo
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 from kubeclient.rest import RestClient
 
 ANSWER_SECONDS = 30.0

@@ -11,8 +11,8 @@ from typing import Any
 
 from annotated_types import Ge
 
-from apimachinery.empty import NullIfEmpty
-from apimachinery.fieldtypes import Field, FieldType, walk_fields
+from apimachinery.absent.empty import NullIfEmpty
+from apimachinery.fields.fieldtypes import Field, FieldType, walk_fields
 from apimachinery.meta import DeleteOptions, ListMeta, ObjectMeta
 from apimachinery.model import (
     Atomic,

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import orjson
 
-from apimachinery.durations import parse_duration
 from apimachinery.errors import NotFound, StatusError
+from apimachinery.text.durations import parse_duration
 from apimachinery.times import parse_time
 from controller_manager.controllers.autoscaling._replicas import MetricError, Reading, thousandths
 from kubeapi.metrics.podmetrics import RESOURCE as POD_METRICS

@@ -9,7 +9,7 @@ from apimachinery.meta import ObjectMeta
 from componentbase.daemon import FatalError
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.namespace import Namespace
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, maps, own
 
 NAME = "kube-root-ca.crt"

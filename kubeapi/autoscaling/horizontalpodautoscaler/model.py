@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.empty import NullIfEmpty
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import Int32, Int64, ListMapKeys, MergeKey, Model, OneOf, Required, Time
 from apimachinery.quantity import Quantity

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.conditions import is_true
-from apimachinery.empty import NullIfEmpty
 from apimachinery.meta import LabelSelector, ObjectMeta, StatusCondition
 from apimachinery.model import Atomic, Int32, Int64, ListMapKeys, MergeKey, Model, OneOf, Required, Time
 from kubeapi.core.pod.spec import PodSpecHolder

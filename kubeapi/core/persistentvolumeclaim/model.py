@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.empty import NullIfEmpty
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.meta import LabelSelector, Object, ObjectMeta, StatusCondition
 from apimachinery.model import Granular, MergeKey, Model, OneOf, Required, Time
 from apimachinery.quantity import ResourceList

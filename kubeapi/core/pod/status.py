@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.empty import NullIfEmpty
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.meta import StatusCondition
 from apimachinery.model import Atomic, Int32, Int64, MergeKey, Model, Required, Time
 from apimachinery.quantity import ResourceList

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from apimachinery.errors import Conflict
-from apimachinery.yaml import to_yaml
+from apimachinery.text.yaml import to_yaml
 from kubectl.api.client import Dict
 from kubectl.changes import serverside
 from kubectl.changes.waiting import read

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.errors import UnsupportedMediaType
-from apimachinery.yaml import YamlError, read_document
+from apimachinery.text.yaml import YamlError, read_document
 from kubectl.api.client import Dict
 from kubectl.changes.writing import PATCH_TYPES, Report, add_write_flags, apply_patch, write_params
 from kubectl.input import candidates

@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Callable
 
-from apimachinery.jsonpath import relaxed, text_of
+from apimachinery.text.jsonpath import relaxed, text_of
 from kubectl.api.client import Dict
 from kubectl.changes.waiting import TIMED_OUT, TimedOut, read, wait_until
 from kubectl.input import candidates

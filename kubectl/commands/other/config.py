@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from kubeclient.config import kubeconfig_files, merge_kubeconfigs
+from kubeclient.access.config import kubeconfig_files, merge_kubeconfigs
 from kubectl.api.client import Dict
 from kubectl.input import candidates
 from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import orjson
 
-from apimachinery.image_reference import DEFAULT_REGISTRY, Reference
+from apimachinery.text.image_reference import DEFAULT_REGISTRY, Reference
 from kubelet.runtime.interface import RegistryAuth
 
 DOCKER_CONFIG_JSON = "kubernetes.io/dockerconfigjson"

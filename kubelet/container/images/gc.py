@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from apimachinery.image_reference import normalize
+from apimachinery.text.image_reference import normalize
 from componentbase import logs
 from componentbase.clock import Clock
 from kubelet.runtime.interface import (

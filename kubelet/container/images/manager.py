@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from apimachinery.durations import format_duration
-from apimachinery.image_reference import Reference, parse_reference
 from apimachinery.meta import Object
+from apimachinery.text.durations import format_duration
+from apimachinery.text.image_reference import Reference, parse_reference
 from componentbase import logs
 from componentbase.clock import Clock
 from kubelet.container.backoff import INITIAL_SECONDS, MAX_SECONDS, KeyedBackoff

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from apimachinery.image_reference import parse_reference
+from apimachinery.text.image_reference import parse_reference
 from componentbase.flags import add_bool, fill, parse_list
 
 NEVER_VERIFY = "NeverVerify"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from apimachinery.image_reference import Reference
+from apimachinery.text.image_reference import Reference
 from componentbase import logs
 from kubeapi.core.pod.model import Pod
 from kubelet.container.env import ObjectLookup

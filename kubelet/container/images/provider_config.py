@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from apimachinery.yaml import YamlError, read_document
+from apimachinery.text.yaml import YamlError, read_document
 from componentbase.flags import parse_duration
 
 PROTOCOL = "credentialprovider.kubelet.k8s.io/v1"

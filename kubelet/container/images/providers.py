@@ -17,11 +17,11 @@ from typing import Any, Protocol
 import orjson
 
 from apimachinery.errors import StatusError
-from apimachinery.image_reference import Reference
+from apimachinery.text.image_reference import Reference
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.flags import parse_duration
-from componentbase.process import CommandError, run
+from componentbase.host.process import CommandError, run
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.serviceaccount import ServiceAccount
 from kubelet.container.images.credentials import Keyring, Source, image_matches, keyring

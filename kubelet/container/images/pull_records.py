@@ -15,11 +15,11 @@ from typing import Any, Literal, TypeVar
 
 import orjson
 
-from apimachinery.image_reference import Reference, normalize
+from apimachinery.text.image_reference import Reference, normalize
 from apimachinery.times import format_time
 from componentbase import logs
 from componentbase.clock import Clock
-from componentbase.privatefiles import write_private
+from componentbase.host.privatefiles import write_private
 from kubelet.container.images.credentials import Credential, Source
 from kubelet.container.images.options import (
     ALWAYS_VERIFY,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apimachinery.durations import format_duration
+from apimachinery.text.durations import format_duration
 from kubeapi.core.pod.probes import ExecAction
 from kubelet.probe.interface import HookError, ProbedContainer, ProbeType
 from kubelet.probe.state import ProbeResult

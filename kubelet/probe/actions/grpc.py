@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from apimachinery.durations import format_duration
+from apimachinery.text.durations import format_duration
 from componentbase.net.authority import join_host_port
 from componentbase.net.http2 import Http2Connection, Http2Error, Http2Stream, header_block
 from componentbase.net.varint import varint

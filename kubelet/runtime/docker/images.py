@@ -11,7 +11,7 @@ from typing import Any
 import docker
 from docker import auth as docker_auth
 
-from apimachinery.image_reference import parse_reference, short_name
+from apimachinery.text.image_reference import parse_reference, short_name
 from componentbase import logs
 from kubelet.runtime.docker.client import EngineClient
 from kubelet.runtime.docker.parsing import Json, image_info

@@ -9,7 +9,7 @@ import socket
 import threading
 from pathlib import Path
 
-from componentbase.libc import checked, libc
+from componentbase.host.libc import checked, libc
 from kubelet.runtime.interface import EngineError
 
 CONNECT_SECONDS = 10.0

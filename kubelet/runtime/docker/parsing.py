@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast, get_args
 
-from apimachinery.image_reference import normalize, parse_reference
+from apimachinery.text.image_reference import normalize, parse_reference
 from kubelet.runtime.configs import PodRef
 from kubelet.runtime.docker import names
 from kubelet.runtime.interface import (

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from pathlib import Path
 
 from componentbase import logs as component_logs
-from componentbase.inotify import FolderWatcher
+from componentbase.host.inotify import FolderWatcher
 from componentbase.tasks import alongside, first_of
 from kubelet.runtime.docker import netns
 from kubelet.runtime.docker.client import EngineClient, EngineStream

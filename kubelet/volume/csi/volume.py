@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from componentbase.mountinfo import is_mounted
-from componentbase.privatefiles import write_private
+from componentbase.host.mountinfo import is_mounted
+from componentbase.host.privatefiles import write_private
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.volumes import Volume

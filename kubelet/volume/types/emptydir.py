@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from apimachinery.quantity import byte_count
-from componentbase.mountinfo import is_mounted
+from componentbase.host.mountinfo import is_mounted
 from kubeapi.core.pod.requests import HUGE_PAGES_PREFIX, bounding_limits
 from kubeapi.core.pod.spec import PodSpec
 from kubeapi.core.pod.volumes import EmptyDirVolumeSource

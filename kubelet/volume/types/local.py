@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from componentbase.mountinfo import is_mounted
+from componentbase.host.mountinfo import is_mounted
 from kubeapi.core.persistentvolume.sources import LocalVolumeSource
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeType

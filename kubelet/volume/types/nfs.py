@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from componentbase.mountinfo import is_mounted
+from componentbase.host.mountinfo import is_mounted
 from kubeapi.core.pod.storagevolumes import NFSVolumeSource
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeType

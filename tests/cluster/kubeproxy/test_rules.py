@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from componentbase.process import run
+from componentbase.host.process import run
 from kubeproxy.family import FamilyRules
 from kubeproxy.flows.relay import Relay
 from kubeproxy.settings import Mode

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from componentbase.process import run
+from componentbase.host.process import run
 from netagent.routes.table import neighbourhoods, noticing_changes, remove_all, set_routes
 from tests.kits.machine.netns import Namespace, connect, unique
 

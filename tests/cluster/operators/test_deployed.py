@@ -15,7 +15,7 @@ from site_operator.site import NAME, Site
 from apimachinery.meta import ObjectMeta
 from kubeapi.coordination.lease import Lease
 from kubeapi.core.event import Event
-from kubeclient.config import kubeconfig_text
+from kubeclient.access.config import kubeconfig_text
 from kubeclient.rest import RestClient
 from kubeclient.testing import eventually, installed
 from mini_cluster.pytest_plugin import ClusterHandle

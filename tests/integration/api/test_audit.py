@@ -13,7 +13,7 @@ import pytest
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually
-from tests.kits.httpserver import Quiet, serve_in_thread
+from tests.kits.net.httpserver import Quiet, serve_in_thread
 
 AT_THE_END = {"omitStages": ["RequestReceived"]}
 POLICY = {

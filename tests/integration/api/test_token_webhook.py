@@ -11,7 +11,7 @@ import pytest
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.identity.certificates import write_certificates
-from tests.kits.loopback import https_server
+from tests.kits.net.loopback import https_server
 
 WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 QUESTION = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}

@@ -12,8 +12,8 @@ import pytest
 from componentbase.net.own_address import own_address
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
-from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.manifests import container, deployment, pod
+from tests.kits.net.httpserver import Quiet, serve_in_thread
 from tests.kits.process import Daemon, controller_manager
 
 Dict = dict[str, Any]

@@ -42,7 +42,7 @@ from tests.kits.control_plane.cuts import Step, Story, play_every_cut
 from tests.kits.eventually import eventually
 from tests.kits.identity.certificates import write_certificates
 from tests.kits.manifests import container, deployment, pod
-from tests.kits.requests import encoded_request
+from tests.kits.net.requests import encoded_request
 
 Dict = dict[str, Any]
 ENDED = ("SuccessCriteriaMet", "Complete")

@@ -22,7 +22,7 @@ from tests.kits.client.commandline import MINI_KUBECTL, CommandLine
 from tests.kits.client.kubectlpair import write_kubeconfig
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
-from tests.kits.httpserver import Quiet, serve_in_thread
+from tests.kits.net.httpserver import Quiet, serve_in_thread
 
 Json = dict[str, Any]
 

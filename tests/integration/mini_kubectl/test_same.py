@@ -11,7 +11,7 @@ from tests.kits.client.commandline import CommandLine
 from tests.kits.client.kubectlpair import Pair, write_kubeconfig
 from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
 from tests.kits.definitions import GROUP, custom, definition, establish, version
-from tests.kits.requests import encoded_request
+from tests.kits.net.requests import encoded_request
 
 pytestmark = pytest.mark.skipif(not HAS_KUBECTL, reason="kubectl is not on PATH")
 

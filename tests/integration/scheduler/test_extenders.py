@@ -16,7 +16,7 @@ import pytest
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.schedulercluster import Cluster, cluster_in
 from tests.kits.eventually import eventually
-from tests.kits.httpserver import Quiet, serve_in_thread
+from tests.kits.net.httpserver import Quiet, serve_in_thread
 from tests.kits.process import kubeconfig, scheduler
 
 Answer = Callable[[dict[str, Any]], Any]

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from controller_manager.options import NAME, parse
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 from kubeclient.controller import ControllerSpec
 from kubeclient.manager import run_controllers
 from kubeclient.rest import RestClient

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from tests.kits.identity.certificates import write_certificates
-from tests.kits.loopback import https_server
+from tests.kits.net.loopback import https_server
 
 AUDIENCE = "the-cluster"
 WELL_KNOWN = "/.well-known/openid-configuration"

@@ -14,7 +14,7 @@ from componentbase.clock import Clock
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition, PodIP
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 from kubeclient.informer import Informer
 from kubeclient.rest import RestClient
 from kubeclient.workqueue import WorkQueue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apimachinery.durations import format_duration
+from apimachinery.text.durations import format_duration
 
 
 @pytest.mark.parametrize(

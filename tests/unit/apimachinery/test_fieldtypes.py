@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from apimachinery.fieldtypes import FieldType, fields_of, type_of
+from apimachinery.fields.fieldtypes import FieldType, fields_of, type_of
 from apimachinery.meta import ObjectMeta
 from apimachinery.model import Atomic, IntOrString, ListMapKeys, MergeKey, Model, Required
 

@@ -1,6 +1,6 @@
 import pytest
 
-from apimachinery.jsonpath import JSONPathError, Template
+from apimachinery.text.jsonpath import JSONPathError, Template
 
 PODS = {
     "items": [

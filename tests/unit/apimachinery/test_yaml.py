@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apimachinery.yaml import Document, RepeatedKey, YamlError, read_document, read_documents, to_yaml
+from apimachinery.text.yaml import Document, RepeatedKey, YamlError, read_document, read_documents, to_yaml
 
 
 def test_documents_are_read_one_by_one() -> None:

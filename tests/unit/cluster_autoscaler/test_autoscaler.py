@@ -11,7 +11,7 @@ import pytest
 
 from apimachinery.errors import Conflict, TooManyRequests
 from apimachinery.meta import LabelSelector
-from apimachinery.yaml import read_document
+from apimachinery.text.yaml import read_document
 from cloudprovider.interface import NodeGroup
 from cluster_autoscaler.autoscaler import CLUSTER, CONTROLLER
 from cluster_autoscaler.drainability import DrainRules

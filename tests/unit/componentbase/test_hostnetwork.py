@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from componentbase.daemon import FatalError
-from componentbase.hostnetwork import CHECK_SECONDS, end_outside_host_network, network_namespace
+from componentbase.host.hostnetwork import CHECK_SECONDS, end_outside_host_network, network_namespace
 from tests.fakes.clock import FakeClock
 
 OWN, OTHER = "net:[4026531841]", "net:[4026531999]"

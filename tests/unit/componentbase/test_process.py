@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from componentbase.process import CommandError, run
-from tests.kits.backend import UVLOOP, Backend
+from componentbase.host.process import CommandError, run
+from tests.kits.net.backend import UVLOOP, Backend
 
 MUCH = "rule\n" * 400_000  # more than any pipe holds
 

@@ -33,7 +33,7 @@ from kubeapi.certificates.certificatesigningrequest import (
 from tests.fakes.api import FakeApi, Running, settle
 from tests.fakes.clock import FakeClock
 from tests.kits.identity.certificates import write_certificates
-from tests.kits.requests import encoded_request, request_key, request_pem
+from tests.kits.net.requests import encoded_request, request_key, request_pem
 
 NODE = "system:node:n1"
 CLIENT_USAGES = ["client auth", "digital signature"]

@@ -12,8 +12,8 @@ import pytest
 
 from apimachinery.errors import Unauthorized
 from kubeapi.core.configmap import ConfigMap
+from kubeclient.access.config import ClientConfig
 from kubeclient.accounts import AccountClients, AccountToken
-from kubeclient.config import ClientConfig
 from kubeclient.rest import RestClient
 from tests.fakes.clock import FakeClock
 from tests.fakes.http import HttpServer, Request, answer, http_server

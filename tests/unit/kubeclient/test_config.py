@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kubeclient.config import ConfigError, in_cluster_config, load_config
+from kubeclient.access.config import ConfigError, in_cluster_config, load_config
 
 
 def write(path: Path, **sections: object) -> Path:

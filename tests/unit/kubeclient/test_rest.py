@@ -21,7 +21,7 @@ from componentbase.net.http1_server import HttpServer as OurServer
 from componentbase.net.http1_server import ServerLimits
 from componentbase.tasks import alongside
 from kubeapi.core.configmap import ConfigMap
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 from kubeclient.rest import RestClient
 from tests.fakes.clock import FakeClock
 from tests.fakes.http import CHUNKED, Handler, HttpServer, Request, answer, chunk, http_server

@@ -10,7 +10,7 @@ import pytest
 
 from apimachinery.model import from_dict
 from componentbase.clock import Clock
-from componentbase.process import CommandError
+from componentbase.host.process import CommandError
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointHints, EndpointSlice, ForZone
 from kubeproxy.family import FamilyRules, Kernel

@@ -26,8 +26,8 @@ from mini_cluster.cluster.worker_host import node_component_names
 from mini_cluster.join.cluster import is_own_address
 from mini_cluster.join.discovery import DiscoveryError, check_vacancy, find_authority
 from mini_cluster.join.invitation import Invitation, InvitationError, ca_hash, free_pod_cidr
-from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.identity.certificates import write_certificates
+from tests.kits.net.httpserver import Quiet, serve_in_thread
 
 INVITATION = Invitation(
     "10.0.0.1:6443",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apimachinery.model import from_dict
-from componentbase.process import CommandError
+from componentbase.host.process import CommandError
 from kubeapi.networking.networkpolicy import RESOURCE, NetworkPolicy
 from netagent.policy.enforcer import LATE_SECONDS, RETRY_FIRST_SECONDS, Enforcer
 from netagent.policy.ruleset import Ruleset, shape

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from apimachinery.yaml import YamlError, read_document
+from apimachinery.text.yaml import YamlError, read_document
 from apiserver.auth.authentication.oidc.expressions import BadExpression, Expression
 from componentbase.tls import client_context
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.empty import NullIfEmpty
+from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.meta import LabelSelector
 from apimachinery.model import Int32, Int64, Model, OneOf, Required, Time
 

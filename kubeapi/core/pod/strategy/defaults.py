@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from apimachinery.image_reference import DEFAULT_TAG, parse_reference
 from apimachinery.quantity import ResourceList
+from apimachinery.text.image_reference import DEFAULT_TAG, parse_reference
 from kubeapi.core.pod.env import EnvVar
 from kubeapi.core.pod.probes import Probe
 from kubeapi.core.pod.requests import containers_request

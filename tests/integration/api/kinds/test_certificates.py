@@ -12,7 +12,7 @@ import pytest
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually
-from tests.kits.requests import encoded_request
+from tests.kits.net.requests import encoded_request
 
 Dict = dict[str, Any]
 

@@ -16,8 +16,8 @@ from apiserver.apiextensions import webhook
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.definitions import DEFINITIONS, GROUP, collection, create, custom, definition, establish, version
 from tests.kits.eventually import eventually
-from tests.kits.httpserver import Quiet, serve_in_thread
 from tests.kits.identity.certificates import write_certificates
+from tests.kits.net.httpserver import Quiet, serve_in_thread
 
 Dict = dict[str, Any]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apimachinery.errors import BadRequest, UnsupportedMediaType
-from apimachinery.fieldtypes import fields_of
+from apimachinery.fields.fieldtypes import fields_of
 from apimachinery.meta import DeleteOptions, Object
 from apimachinery.model import Model
 from apiserver.codec import protobuf

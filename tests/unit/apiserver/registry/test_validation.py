@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from apimachinery.errors import BadRequest
+from apimachinery.fields.unknownfields import unknown_fields
 from apimachinery.meta import Object, ObjectMeta, OwnerReference
 from apimachinery.resource import Resource
-from apimachinery.unknownfields import unknown_fields
 from apiserver.apiextensions.objects import CustomSchema, CustomStrategy
 from apiserver.codec.body import decode_object, yaml_to_json
 from apiserver.codec.fieldvalidation import duplicate_fields, field_faults

@@ -18,7 +18,7 @@ from controller_manager.options import CONTROLLERS, parse
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.namespace import Namespace
 from kubeapi.core.serviceaccount import ServiceAccount
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 from kubeclient.discovery import APIResource
 from kubeclient.manager import collect_controllers, selected
 from mini_cluster.objects import storage

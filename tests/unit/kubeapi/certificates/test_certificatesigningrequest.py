@@ -17,7 +17,7 @@ from kubeapi.certificates.certificatesigningrequest import (
     is_approved,
 )
 from tests.kits.kinds import A_DAY_AGO, AN_HOUR_AGO, FIVE_MINUTES_AGO, headers, load, problems, row, status_problems
-from tests.kits.requests import encoded_request, request_pem
+from tests.kits.net.requests import encoded_request, request_pem
 
 Dict = dict[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apimachinery.fieldtypes import fields_of
+from apimachinery.fields.fieldtypes import fields_of
 from kubeapi.core.persistentvolume.model import PersistentVolumeSource
 from kubeapi.core.pod.volumes import Volume
 from kubectl.describe.volumes import source_lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apimachinery.yaml import to_yaml
+from apimachinery.text.yaml import to_yaml
 
 
 def test_yaml_is_written_as_kubectl_writes_it() -> None:

@@ -23,7 +23,7 @@ from kubelet.certificate.request import (
 )
 from tests.fakes.clock import FakeClock
 from tests.kits.identity.certificates import write_certificates
-from tests.kits.requests import request_key
+from tests.kits.net.requests import request_key
 
 CLIENT = client_certificate("n1")
 SERVING = serving_certificate("n1", ("10.0.0.1", "fd00::1"))

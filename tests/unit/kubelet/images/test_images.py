@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from apimachinery.image_reference import Reference, normalize, parse_reference, short_name
 from apimachinery.meta import Object, ObjectMeta
+from apimachinery.text.image_reference import Reference, normalize, parse_reference, short_name
 from kubeapi.core.pod.model import Pod
 from kubelet.container.images.credentials import (
     Credential,

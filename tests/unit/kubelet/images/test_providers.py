@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from apimachinery.image_reference import parse_reference
 from apimachinery.meta import ObjectMeta
+from apimachinery.text.image_reference import parse_reference
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.serviceaccount import ServiceAccount
 from kubelet.container.images.credentials import Keyring, Source

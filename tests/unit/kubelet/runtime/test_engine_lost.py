@@ -15,7 +15,7 @@ from kubelet.runtime.docker.sessions import HijackedSession
 from kubelet.runtime.interface import EngineError
 from tests.fakes.clock import FakeClock, idle
 from tests.fakes.runtime import FakeRuntime
-from tests.kits.backend import UVLOOP
+from tests.kits.net.backend import UVLOOP
 
 UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from apimachinery.times import parse_time
-from componentbase.inotify import FolderWatcher
+from componentbase.host.inotify import FolderWatcher
 from kubelet.runtime.docker.logfiles import READ_BYTES, LogReader
 from kubelet.runtime.interface import LogOptions
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from apimachinery.errors import StatusError
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 from kubeclient.rest import RestClient
 from kubelet.server.authorization import Client, ReviewAuthorizer, ReviewCacheLimits
 from tests.fakes.clock import FakeClock

@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from kubelet.server.stream.portforward import BadPorts, parse_ports
 from kubelet.server.stream.spdy import frames as spdy
 from kubelet.server.stream.spdy.connection import SpdyLimits
-from tests.kits.backend import UVLOOP, Backend
 from tests.kits.identity.certificates import write_certificates
+from tests.kits.net.backend import UVLOOP, Backend
 from tests.kits.node.kubeletserver import RUNNING, Bench, SpdyClient, messages, server_bench, spdy_client
 
 TUNNEL = "SPDY/3.1+portforward.k8s.io"

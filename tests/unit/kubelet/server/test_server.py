@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.kits.backend import UVLOOP, Backend
 from tests.kits.identity.certificates import write_certificates
+from tests.kits.net.backend import UVLOOP, Backend
 from tests.kits.node.kubeletserver import RUNNING, V5, Bench, messages, server_bench
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from apimachinery.errors import NotFound
 from apimachinery.model import from_dict
-from componentbase.mountinfo import mounts_below
+from componentbase.host.mountinfo import mounts_below
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeclient.rest import RestClient

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from componentbase import mountinfo
-from componentbase.removal import remove_folder
+from componentbase.host import mountinfo
+from componentbase.host.removal import remove_folder
 from kubelet.volume import folders
 from kubelet.volume.folders import LOCAL, LOCAL_FOLDER, SHARED, FolderKeeper, FolderRefusal, folder_roots
 from kubelet.volume.ownership import give_to_group

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from componentbase.mountinfo import mounts_below
+from componentbase.host.mountinfo import mounts_below
 from kubelet.runtime.configs import Mount
 from kubelet.volume import mounts
 from kubelet.volume.container_mounts import MountPlace, container_mounts

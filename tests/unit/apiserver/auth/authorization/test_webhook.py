@@ -13,7 +13,7 @@ from apiserver.auth.authorization.webhook import Question, Webhook, WebhookSetti
 from apiserver.auth.review_client import ReviewFailed
 from apiserver.request.info import RequestInfo, parse_request
 from apiserver.request.user import User
-from kubeclient.config import ConfigError
+from kubeclient.access.config import ConfigError
 
 JANE = User("jane", "u1", ("dev",), (("scope", ("a", "b")),))
 LIST = parse_request("GET", "/apis/apps/v1/namespaces/ns/deployments")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from componentbase.tls import server_context
-from tests.kits.httpserver import Quiet, serve_in_thread
+from tests.kits.net.httpserver import Quiet, serve_in_thread
 
 
 @contextmanager

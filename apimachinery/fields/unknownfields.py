@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apimachinery.fieldtypes import FieldType, OwnFields, fields_of
+from apimachinery.fields.fieldtypes import FieldType, OwnFields, fields_of
 from apimachinery.model import Model
 
 MAX_REPORTED = 100  # further fields are left out of the answer, as they would not fit in headers

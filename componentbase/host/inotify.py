@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from componentbase.libc import checked, libc
+from componentbase.host.libc import checked, libc
 
 CHANGES = 0x2 | 0x40 | 0x80 | 0x100 | 0x200  # IN_MODIFY, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE
 QUEUE_BYTES = 64 * 1024  # taken at once; when the kernel's own queue is full, all readers are woken

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from componentbase.net.authority import join_host_port
-from kubeclient.impersonation import Impersonation
+from kubeclient.access.impersonation import Impersonation
 
 IN_CLUSTER_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -131,7 +131,7 @@ def merge_kubeconfigs(files: list[Path]) -> dict[str, Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    from apimachinery.yaml import YamlError, read_document
+    from apimachinery.text.yaml import YamlError, read_document
 
     try:
         document = read_document(file.read_bytes()).value

@@ -7,7 +7,7 @@ import ssl
 
 from componentbase import logs
 from componentbase.tls import client_context
-from kubeclient.config import ClientConfig
+from kubeclient.access.config import ClientConfig
 
 log = logs.logger(__name__)
 

@@ -1,0 +1,1 @@
+"""What a document leaves out, leaves empty or says with null."""

@@ -1,0 +1,1 @@
+"""What the annotations of models say about their fields."""

@@ -1,0 +1,1 @@
+"""What daemons ask of the Linux host: its files, mounts, programs and network."""
