@@ -36,6 +36,7 @@ MERGED = {
         "volumes": "name",
     },
     "PodStatus": {"conditions": "type", "podIPs": "ip", "resourceClaimStatuses": "name"},
+    "ResourceClaimStatus": {"devices": "device driver pool shareID", "reservedFor": "uid"},
     "ResourceRequirements": {"claims": "name"},
     "ServiceAccount": {"secrets": "name"},
     "ServiceSpec": {"ports": "port protocol"},

@@ -1,0 +1,46 @@
+"""DeviceClass: a kind of devices that claims ask for, with what the cluster's administrator sets for them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.columns import AGE, NAME
+from apimachinery.meta import Object
+from apimachinery.model import Model, Required
+from apimachinery.resource import Resource, Strategy
+from kubeapi.resource._devices import GROUP, DeviceConfiguration, DeviceSelector, Off
+
+
+class DeviceClassSpec(Model, protobuf="selectors config"):
+    """The devices of the class."""
+
+    selectors: list[DeviceSelector] | None = None
+    """Conditions that a device of the class must meet, all of them."""
+    config: list[DeviceConfiguration] | None = None
+    """Parameters that drivers get with every device claimed by the class."""
+    extendedResourceName: Off = None
+    """An extended resource that the class provides. The feature is off: the field is dropped."""
+
+
+class DeviceClass(Object, protobuf="metadata spec"):
+    """Describes devices that claims can ask for by the name of the class."""
+
+    spec: Annotated[DeviceClassSpec, Required()] = Field(default_factory=DeviceClassSpec)
+    """The devices of the class. A change concerns only later allocations."""
+
+
+class DeviceClassStrategy(Strategy[DeviceClass]):
+    """Source: Kubernetes API reference, "DeviceClass"."""
+
+
+RESOURCE = Resource(
+    kind="DeviceClass",
+    plural="deviceclasses",
+    model=DeviceClass,
+    group=GROUP,
+    namespaced=False,
+    strategy=DeviceClassStrategy(),
+    columns=(NAME, AGE),
+)
