@@ -7,9 +7,9 @@ removed by its own command line. Addresses of balancers are noted in a file besi
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,17 +72,18 @@ class Inventory(BaseModel):
     region: str
     zone: str
     hosts: list[Host]
-    balancers: str
-    """The network from which balancers get addresses."""
+    balancers: list[str]
+    """The networks from which balancers get addresses: one for each family that the cluster has."""
     groups: list[Group] = []
     command: list[str] = []
     """The launcher's command line, as far as the subcommand."""
 
 
 class Balancers(BaseModel):
-    """The addresses given out: uid of the Service -> address."""
+    """The addresses given out."""
 
-    addresses: dict[str, str] = {}
+    services: dict[str, str] = {}
+    """Address -> uid of its Service."""
 
 
 def _read(file: Path, model: type[M]) -> M:
@@ -139,7 +140,7 @@ class HostInstances(Instances):
 
 
 class HostBalancers(LoadBalancers):
-    """Gives each Service an address of the hosts' network, for as long as it has a balancer."""
+    """Gives each Service an address of the hosts' network, for as long as it has a balancer; one of each family."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -147,45 +148,60 @@ class HostBalancers(LoadBalancers):
 
     async def ensure(self, service: Service, nodes: Sequence[Node]) -> LoadBalancerStatus:
         given, uid = self._given(), service.metadata.uid or ""
-        wanted, families = service.spec.loadBalancerIP, service.spec.ipFamilies
-        if families and "IPv4" not in families:
-            raise CloudError("the hosts' network has IPv4 addresses alone for balancers")
-        if uid not in given or (wanted and given[uid] != wanted):
-            others = {key: address for key, address in given.items() if key != uid}
-            given = {**others, uid: choose_address(self._machine.inventory().balancers, others, wanted or "")}
-            self._save(given)
-        return LoadBalancerStatus(ingress=[LoadBalancerIngress(ip=given[uid])])
+        before = [item.ip for item in service.status.loadBalancer.ingress or () if item.ip]
+        own = [address for address, owner in given.items() if owner == uid] or [ip for ip in before if ip not in given]
+        others = {address: owner for address, owner in given.items() if owner != uid}
+        pools = {f"IPv{ip_network(text).version}": text for text in self._machine.inventory().balancers}
+        addresses, wanted = list[str](), service.spec.loadBalancerIP or ""
+        for family in service.spec.ipFamilies or list(pools)[:1]:
+            if family not in pools:
+                raise CloudError(f"the hosts' network has no {family} addresses for balancers")
+            addresses.append(choose_address(pools[family], others, own, wanted))
+        if wanted and str(ip_address(wanted)) not in addresses:
+            raise CloudError(f"the requested address {wanted} is not of a family of the Service")
+        now = others | dict.fromkeys(addresses, uid)
+        if now != given:
+            self._save(now)
+        return LoadBalancerStatus(ingress=[LoadBalancerIngress(ip=address) for address in addresses])
 
     async def delete(self, service: Service) -> None:
         given = self._given()
-        if given.pop(service.metadata.uid or "", None) is not None:
-            self._save(given)
+        others = {address: uid for address, uid in given.items() if uid != service.metadata.uid}
+        if others != given:
+            self._save(others)
 
     def _given(self) -> dict[str, str]:
-        return _read(self._file, Balancers).addresses if self._file.exists() else {}
+        return _read(self._file, Balancers).services if self._file.exists() else {}
 
     def _save(self, given: dict[str, str]) -> None:
         """Replaces the file in one step. Raises: CloudError."""
         temporary = self._file.with_name(f".{self._file.name}")
         try:
-            temporary.write_text(Balancers(addresses=given).model_dump_json(indent=2))
+            temporary.write_text(Balancers(services=given).model_dump_json(indent=2))
             os.replace(temporary, self._file)
         except OSError as error:
             raise CloudError(str(error)) from None
 
 
-def choose_address(network: str, given: Mapping[str, str], wanted: str = "") -> str:
-    """Returns the wanted address, or the first free one of the network. Raises: CloudError when it can't be had."""
-    taken, candidates = set(given.values()), IPv4Network(network)
+def choose_address(network: str, taken: Collection[str], own: Iterable[str] = (), wanted: str = "") -> str:
+    """Returns the wanted address, the own one, or the first free one of the network.
+
+    One that is wanted of the other family is not asked for here. Raises: CloudError when it can't be had.
+    """
+    candidates = ip_network(network)
     if wanted:
         try:
-            possible = IPv4Address(wanted) in candidates
+            address = ip_address(wanted)
         except ValueError:
-            possible = False
-        if not possible or wanted in taken:
-            why = "is in use" if possible else f"is not in {network}"
-            raise CloudError(f"the requested address {wanted} {why}")
-        return wanted
+            raise CloudError(f"the requested address {wanted} is not in {network}") from None
+        if address.version == candidates.version:
+            if address not in candidates or str(address) in taken:
+                why = "is in use" if address in candidates else f"is not in {network}"
+                raise CloudError(f"the requested address {wanted} {why}")
+            return str(address)
+    for text in own:
+        if ip_address(text) in candidates:
+            return text
     for address in candidates.hosts():
         if str(address) not in taken:
             return str(address)

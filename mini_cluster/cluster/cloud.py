@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +110,7 @@ def inventory(layout: Layout, state: ClusterState, offered: Mapping[str, str]) -
             {"name": node.name, "address": state.node_ip(node.index), "on": not node.stopped, "group": node.group}
             for node in state.nodes
         ],
-        "balancers": f"{IPv4Network(state.subnet)[128]}/25",
+        "balancers": [each.balancers for each in state.cluster_networks],
         "groups": [_shown(group, offered) for group in state.cloud.groups],
         # Without the mark, a restart of the autoscaler does not end what the command has started.
         "command": ["env", "-u", COMPONENT_MARKER, launcher, "--quiet", "--dir", str(layout.root)],

@@ -49,6 +49,12 @@ class Networks:
     def gateway(self) -> str:
         return str(ip_network(self.subnet)[1])
 
+    @property
+    def balancers(self) -> str:
+        """The part of the subnet from which balancers get addresses."""
+        first, prefix = (128, 25) if self.version == 4 else (2**16, 112)
+        return f"{ip_network(self.subnet)[first]}/{prefix}"
+
     def node_ip(self, index: int) -> str:
         return str(ip_network(self.subnet)[_FIRST_HOST + index])
 

@@ -3,54 +3,79 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from ipaddress import IPv4Network, ip_address
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from kubeapi.core.node import Node, takes_balanced_traffic
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
 
+Network = IPv4Network | IPv6Network
 
-def held(
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What falls to one node."""
+
+    held: frozenset[str]
+    """The addresses that it answers for."""
+    watched: Mapping[str, str]
+    """The nodes that it is next in line to, and their addresses on the link."""
+
+
+def share_of(
     node_name: str,
-    network: IPv4Network,
+    networks: Sequence[Network],
     nodes: Iterable[Node],
     services: Iterable[Service],
     slices: Callable[[Service], Iterable[EndpointSlice]],
-) -> set[str]:
-    """Returns the addresses that this node answers for, of those in the network of its link.
+    lost: Collection[str] = (),
+) -> Share:
+    """Returns what falls to this node, of the addresses in the networks of its link.
 
-    With externalTrafficPolicy Local, it is a node with a ready endpoint: it sends nothing on, so that the address of
-    the client stays. Services of another class are left to others.
+    It stands in for one that it is next in line to and that is `lost`. With externalTrafficPolicy Local, only nodes
+    with a ready endpoint are in the line: they send nothing on, so that the address of the client stays. Services of
+    another class are left to others.
     """
-    able = {node.name for node in nodes if takes_balanced_traffic(node) and _is_in(network, node)}
-    mine = set()
+    able = [node for node in nodes if takes_balanced_traffic(node)]
+    on_link = {network: dict(_in_network(network, able)) for network in networks}
+    held, watched = set[str](), dict[str, str]()
     for service in services:
-        spec = service.spec
-        if spec.type != "LoadBalancer" or spec.loadBalancerClass:
-            continue
-        addresses = [
-            item.ip
-            for item in service.status.loadBalancer.ingress or ()
-            if item.ip and item.ipMode in (None, "VIP") and ip_address(item.ip) in network
-        ]
-        if not addresses:
-            continue
-        candidates = able & _nodes_of(slices(service)) if spec.externalTrafficPolicy == "Local" else able
-        mine |= {address for address in addresses if holder(address, candidates) == node_name}
-    return mine
+        for address, network in _addresses(service, networks):
+            candidates = on_link[network]
+            local = service.spec.externalTrafficPolicy == "Local"
+            names = candidates.keys() & _nodes_of(slices(service)) if local else candidates.keys()
+            first, second = (*line(address, names)[:2], "", "")[:2]
+            if second == node_name:
+                watched[first] = candidates[first]
+            if first == node_name or (second == node_name and first in lost):
+                held.add(address)
+    return Share(frozenset(held), watched)
 
 
-def holder(address: str, nodes: Iterable[str]) -> str:
-    """Returns one of the nodes, "" without any. A node that comes or goes moves only addresses that it has."""
-    return max(nodes, key=lambda name: hashlib.sha256(f"{address} {name}".encode()).digest(), default="")
+def line(address: str, nodes: Iterable[str]) -> list[str]:
+    """Returns the nodes in the order in which they answer for an address.
+
+    Who comes or goes leaves the others' order alone, and so moves only addresses that it has.
+    """
+    return sorted(nodes, key=lambda name: hashlib.sha256(f"{address} {name}".encode()).digest(), reverse=True)
 
 
-def _is_in(network: IPv4Network, node: Node) -> bool:
-    """Tells whether the node is on this link, as one that has joined from another machine is not."""
-    return any(
-        item.type == "InternalIP" and ip_address(item.address) in network for item in node.status.addresses or ()
-    )
+def _addresses(service: Service, networks: Sequence[Network]) -> Iterator[tuple[str, Network]]:
+    if service.spec.type != "LoadBalancer" or service.spec.loadBalancerClass:
+        return
+    for item in service.status.loadBalancer.ingress or ():
+        if item.ip and item.ipMode in (None, "VIP"):
+            yield from ((item.ip, network) for network in networks if ip_address(item.ip) in network)
+
+
+def _in_network(network: Network, nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:
+    """Yields the nodes on this link with their addresses; one that has joined from another machine is not on it."""
+    for node in nodes:
+        for item in node.status.addresses or ():
+            if item.type == "InternalIP" and ip_address(item.address) in network:
+                yield node.name, item.address
 
 
 def _nodes_of(slices: Iterable[EndpointSlice]) -> set[str]:

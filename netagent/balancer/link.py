@@ -1,60 +1,69 @@
-"""The addresses of balancers on the node's link: the kernel answers ARP for them, and neighbours are told of a move."""
+"""The addresses of balancers on the node's link: the kernel answers for them, and neighbours are told of a move."""
 
 from __future__ import annotations
 
 import json
 import socket
 import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Any
 
 from componentbase.host.process import CommandError, run
+from netagent.balancer.election import Network
 
-LABEL = "lb"
-"""Marks our addresses, as in "eth0:lb"."""
+METRIC = 7801
+"""Marks our addresses."""
 BROADCAST = b"\xff" * 6
+ALL_NODES = "ff02::1"
 _ARP = 0x0806
+_NEIGHBOUR_ADVERTISEMENT, _OVERRIDE, _TARGET_LINK_ADDRESS = 136, 0x20000000, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The link with the node's own address."""
+    """The link with one of the node's own addresses."""
 
     device: str
-    network: IPv4Network
+    network: Network
 
 
-async def find_link(node_address: str) -> Link | None:
+async def find_links(node_addresses: Iterable[str]) -> list[Link]:
     """Raises: CommandError."""
-    for device, item in await _addresses():
-        if item["local"] == node_address:
-            return Link(device, IPv4Interface(f"{node_address}/{item['prefixlen']}").network)
-    return None
+    wanted = set(node_addresses)
+    return [
+        Link(device, ip_interface(f"{item['local']}/{item['prefixlen']}").network)
+        for device, item in await _addresses()
+        if item["local"] in wanted
+    ]
 
 
-async def set_addresses(link: Link | None, wanted: set[str]) -> tuple[set[str], set[str]]:
-    """Makes ours on the link those that are wanted; returns which came and which went. Raises: CommandError."""
-    ours = {
-        (device, item["local"]) for device, item in await _addresses() if item.get("label", "").endswith(f":{LABEL}")
-    }
-    target = {(link.device, address) for address in wanted} if link is not None else set()
+async def set_addresses(links: Sequence[Link], wanted: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Makes ours on the links those that are wanted; returns which came and which went. Raises: CommandError."""
+    ours = {(device, item["local"]) for device, item in await _addresses() if item.get("metric") == METRIC}
+    target = {(link.device, address) for address in wanted for link in links if ip_address(address) in link.network}
     for device, address in ours - target:
-        await run("ip", "address", "delete", f"{address}/32", "dev", device)
+        await run("ip", "address", "delete", str(ip_interface(address)), "dev", device)
     for device, address in target - ours:
-        await run("ip", "address", "add", f"{address}/32", "dev", device, "label", f"{device}:{LABEL}")
+        # Nobody is asked first whether the address is free: it is taken from a node that may still have it.
+        unasked = ("nodad", "preferred_lft", "0") if ":" in address else ()
+        await run("ip", "address", "add", str(ip_interface(address)), "dev", device, "metric", str(METRIC), *unasked)
         announce(device, address)
     return {address for _, address in target - ours}, {address for _, address in ours - target}
 
 
 def announce(device: str, address: str) -> None:
-    """Sends a gratuitous ARP: who knew the address elsewhere finds it here. Raises: CommandError."""
+    """Tells who knew the address elsewhere that it is here now. Raises: CommandError."""
     hardware = bytes.fromhex(Path(f"/sys/class/net/{device}/address").read_text().strip().replace(":", ""))
     try:
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP)) as sender:
-            sender.bind((device, 0))
-            sender.send(gratuitous_arp(hardware, address))
+        if ":" in address:
+            _advertise(device, hardware, address)
+        else:
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP)) as sender:
+                sender.bind((device, 0))
+                sender.send(gratuitous_arp(hardware, address))
     except OSError as error:
         raise CommandError(("announce", address), None, str(error)) from None
 
@@ -66,6 +75,20 @@ def gratuitous_arp(hardware: bytes, address: str) -> bytes:
     return head + hardware + ip + bytes(6) + ip
 
 
+def neighbour_advertisement(hardware: bytes, address: str) -> bytes:
+    """Returns the message, whose checksum the kernel adds. Source: RFC 4861, sections 4.4 and 7.2.6."""
+    head = struct.pack("!BBHI", _NEIGHBOUR_ADVERTISEMENT, 0, 0, _OVERRIDE)
+    return head + socket.inet_pton(socket.AF_INET6, address) + bytes((_TARGET_LINK_ADDRESS, 1)) + hardware
+
+
+def _advertise(device: str, hardware: bytes, address: str) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sender:
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        sender.bind((address, 0))
+        scope = socket.if_nametoindex(device)
+        sender.sendto(neighbour_advertisement(hardware, address), (ALL_NODES, 0, 0, scope))
+
+
 async def _addresses() -> list[tuple[str, dict[str, Any]]]:
-    links = json.loads(await run("ip", "-json", "-4", "address", "show") or "[]")
+    links = json.loads(await run("ip", "-json", "address", "show") or "[]")
     return [(link["ifname"], item) for link in links for item in link.get("addr_info", ())]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
+from netagent.balancer.election import line
 from tests.cluster.conftest import IMAGE
 from tests.kits.client.commandline import CommandLine
 from tests.kits.eventually import eventually
@@ -79,6 +80,21 @@ def test_an_address_of_a_balancer_leads_to_pods_from_the_machine_and_from_pods(
         eventually(lambda other=other: {ask(address) for _ in range(3)} == {f"200 {other}"})
         mk.run("label", "pod", pod, "app=web")
         mk.run("wait", "--for=condition=Ready", "pod", pod)
+
+
+def test_an_address_moves_when_its_node_is_lost(cluster: ClusterHandle, mk: CommandLine, pods: dict[str, str]) -> None:
+    address = address_of(mk, "service")
+    eventually(lambda: ask(address))
+    lost = line(address, pods.values())[0]
+    (left,) = (pod for pod, node in pods.items() if node != lost)
+    cluster.disconnect_node(lost)
+    try:
+        eventually(lambda: ask(address) == f"200 {left}", "an answer by the other node")
+    finally:
+        cluster.connect_node(lost)
+    mk.run("wait", "--for=condition=Ready", f"node/{lost}", "--timeout=60s")
+    mk.run("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=60s")
+    eventually(lambda: {ask(address) for _ in range(4)} == {f"200 {pod}" for pod in pods})
 
 
 def test_an_ingress_leads_a_host_to_its_service(cluster: ClusterHandle, mk: CommandLine, pods: dict[str, str]) -> None:

@@ -101,6 +101,21 @@ def test_services_answer_at_addresses_of_each_family(family: Family) -> None:
         eventually(lambda host=host, port=port: is_served(host, port), f"an answer at {host}, port {port}")
 
 
+def test_a_balancer_has_addresses_of_each_family_that_answer_the_machine(family: Family) -> None:
+    expected, handle = family
+    mk = CommandLine(handle.kubeconfig, "default")
+    mk.apply(service("balanced", ipFamilyPolicy="PreferDualStack", type="LoadBalancer", selector={"app": "two"}))
+
+    def addresses() -> list[str]:
+        return [item["ip"] for item in mk.get("service", "balanced")["status"]["loadBalancer"].get("ingress", ())]
+
+    eventually(addresses, "addresses")
+    assert versions(addresses()) == expected
+    for address in addresses():
+        eventually(lambda address=address: is_served(address, 80), f"an answer at {address}")
+    mk.run("delete", "service", "balanced")
+
+
 def test_the_dns_has_an_address_of_each_family(family: Family) -> None:
     expected, handle = family
     mk = CommandLine(handle.kubeconfig, "kube-system")

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from apimachinery.model import from_dict
 from cloudprovider.interface import CloudError, Provider, providers
 from cloudprovider.providers.local import choose_address
 from kubeapi.core.node import Node
-from kubeapi.core.service.model import Service
+from kubeapi.core.service.model import LoadBalancerIngress, Service
 from mini_cluster.cluster.cloud import group_flags, inventory, with_cloud, without_taken_ports
 from mini_cluster.cluster.host_groups import read_groups
 from mini_cluster.cluster.layout import Layout
@@ -104,15 +105,6 @@ async def test_changes_are_told(site: Site) -> None:
         await asyncio.wait([following])
 
 
-async def test_a_service_with_ipv6_alone_gets_no_address(site: Site) -> None:
-    site.write(cloudy())
-    balancers, six = site.provider().load_balancers, service("six")
-    six.spec.ipFamilies = ["IPv6"]
-    assert balancers is not None
-    with pytest.raises(CloudError, match="IPv4 addresses alone"):
-        await balancers.ensure(six, [])
-
-
 async def test_hosts_are_a_group_only_where_their_number_may_change(site: Site) -> None:
     site.write(cloudy())
     groups = site.provider().node_groups
@@ -151,34 +143,58 @@ async def test_the_launcher_adds_and_removes_hosts(site: Site, tmp_path: Path) -
     assert log.read_text() == "node add --group workers\nnode remove worker-2\n"
 
 
+async def addresses(provider: Provider, item: Service) -> list[str | None]:
+    assert provider.load_balancers is not None
+    return [entry.ip for entry in (await provider.load_balancers.ensure(item, [])).ingress or ()]
+
+
 async def test_each_service_keeps_its_address_until_its_balancer_goes(site: Site) -> None:
     site.write(cloudy())
-    balancers = site.provider().load_balancers
-    assert balancers is not None
-
-    async def address(item: Service) -> str | None:
-        ingress = (await balancers.ensure(item, [])).ingress
-        return ingress[0].ip if ingress else None
-
-    assert await address(service("a")) == "172.30.7.129"
-    assert await address(service("b")) == "172.30.7.130"
-    assert await address(service("a")) == "172.30.7.129"
-    assert await address(service("c", "172.30.7.200")) == "172.30.7.200"
-    assert await address(service("a", "172.30.7.201")) == "172.30.7.201"
-    await balancers.delete(service("b"))
-    await balancers.delete(service("never"))
-    assert await address(service("d")) == "172.30.7.129"
+    provider = site.provider()
+    assert await addresses(provider, service("a")) == ["172.30.7.129"]
+    assert await addresses(provider, service("b")) == ["172.30.7.130"]
+    assert await addresses(provider, service("a")) == ["172.30.7.129"]
+    assert await addresses(provider, service("c", "172.30.7.200")) == ["172.30.7.200"]
+    assert await addresses(provider, service("a", "172.30.7.201")) == ["172.30.7.201"]
+    assert provider.load_balancers is not None
+    await provider.load_balancers.delete(service("b"))
+    await provider.load_balancers.delete(service("never"))
+    assert await addresses(provider, service("d")) == ["172.30.7.129"]
     with pytest.raises(CloudError, match=r"172\.30\.7\.200 is in use"):
-        await address(service("e", "172.30.7.200"))
+        await addresses(provider, service("e", "172.30.7.200"))
+
+
+async def test_a_service_has_an_address_of_each_of_its_families(site: Site) -> None:
+    site.write(cloudy(replace(STATE, ip_family="dual", subnet6="fd00:172:30:7::/64", pod_network6="fd00:10:244::/56")))
+    provider, both, six = site.provider(), service("both"), service("six", "FD00:172:30:7::1:0009")
+    both.spec.ipFamilies, six.spec.ipFamilies = ["IPv6", "IPv4"], ["IPv6"]
+    assert await addresses(provider, both) == ["fd00:172:30:7::1:1", "172.30.7.129"]
+    assert await addresses(provider, six) == ["fd00:172:30:7::1:9"]
+    both.spec.ipFamilies = ["IPv4"]
+    assert await addresses(provider, both) == ["172.30.7.129"]
+    six.spec.ipFamilies = ["IPv4"]
+    with pytest.raises(CloudError, match="not of a family of the Service"):
+        await addresses(provider, six)
+    site.write(cloudy())
+    both.spec.ipFamilies = ["IPv6"]
+    with pytest.raises(CloudError, match="no IPv6 addresses for balancers"):
+        await addresses(provider, both)
+
+
+async def test_an_address_that_a_service_already_shows_stays_its_own(site: Site) -> None:
+    site.write(cloudy())
+    shown = service("a")
+    shown.status.loadBalancer.ingress = [LoadBalancerIngress(ip="172.30.7.140")]
+    assert await addresses(site.provider(), shown) == ["172.30.7.140"]
 
 
 def test_an_address_that_cannot_be_had_is_refused() -> None:
     with pytest.raises(CloudError, match="is not in"):
-        choose_address("10.0.0.0/30", {}, "10.0.1.1")
+        choose_address("10.0.0.0/30", {}, wanted="10.0.1.1")
     with pytest.raises(CloudError, match="is not in"):
-        choose_address("10.0.0.0/30", {}, "nonsense")
+        choose_address("10.0.0.0/30", {}, wanted="nonsense")
     with pytest.raises(CloudError, match="all addresses"):
-        choose_address("10.0.0.0/30", {"a": "10.0.0.1", "b": "10.0.0.2"})
+        choose_address("10.0.0.0/30", {"10.0.0.1", "10.0.0.2"})
 
 
 def test_an_unusable_inventory_is_an_error_at_once(site: Site) -> None:

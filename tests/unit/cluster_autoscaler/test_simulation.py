@@ -114,7 +114,7 @@ def test_plugins_that_cannot_work_are_refused_at_once() -> None:
 
 def test_the_command_line_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     inventory = tmp_path / "inventory.json"
-    cloud = {"cluster": "c", "region": "r", "zone": "z", "hosts": [], "balancers": "10.0.0.0/25", "groups": []}
+    cloud = {"cluster": "c", "region": "r", "zone": "z", "hosts": [], "balancers": [], "groups": []}
     inventory.write_text(json.dumps(cloud | {"command": ["true"]}))
     flags = ["--kubeconfig=/k", "--cloud-provider=local", f"--cloud-config={inventory}"]
     file = tmp_path / "kube-scheduler.yaml"
