@@ -6,7 +6,7 @@ Source: the CEL language definition, "Syntax"; the messages are those of the ori
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from kubecel.syntax import (
@@ -85,13 +85,13 @@ class _Stop(Exception):
     """The text ends to be an expression here; the fault is noted."""
 
 
-def parse(text: str, faults: Faults) -> Node | None:
-    """Returns the tree, or None with faults noted."""
+def parse(text: str, faults: Faults, *, binds: bool = False) -> Node | None:
+    """Returns the tree, or None with faults noted. `binds`: `cel.bind(name, value, expression)` is a macro, too."""
     if len(text) > MAX_LENGTH:
         faults.add(0, f"expression code point size exceeds limit: size: {len(text)}, limit {MAX_LENGTH}")
         return None
     try:
-        node = _Parser(text, faults).whole()
+        node = _Parser(text, faults, binds).whole()
     except _Stop:
         return None
     if _depth(node) > MAX_TREE_DEPTH:
@@ -140,8 +140,8 @@ def _operation(token: Token, left: Node, right: Node) -> Node:
 
 
 class _Parser:
-    def __init__(self, text: str, faults: Faults) -> None:
-        self._text, self._faults = text, faults
+    def __init__(self, text: str, faults: Faults, binds: bool) -> None:
+        self._text, self._faults, self._binds = text, faults, binds
         self._tokens = self._lexed()
         self._at = 0
         self._depth = 0
@@ -375,6 +375,11 @@ class _Parser:
 
     def _macro(self, target: Node, name: Token, bracket: Token, args: list[Node]) -> Node | None:
         """The macro that the call stands for, or None: then it is a method."""
+        if self._binds and qualified_name(target) == "cel" and (name.text, len(args)) == ("bind", 3):
+            one, renamed = ListNode(bracket.offset, [args[1]], set()), replace(name, text="map")
+            bound = self._macro(one, renamed, bracket, [args[0], args[2]])  # the only item of [value].map(name, result)
+            assert bound is not None
+            return Call(bracket.offset, "_[_]", None, [bound, Literal(bracket.offset, 0)])
         shape = _MACROS.get((name.text, len(args)))
         if shape is None:
             return None

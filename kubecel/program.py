@@ -78,14 +78,15 @@ def compile_expression(
     *,
     expected: tuple[Type, ...] = (),
     objects: Mapping[str, ObjectType] = NO_OBJECTS,
+    binds: bool = False,
 ) -> Program:
     """Compiles an expression over these variables. `expected` are the types that it may have (dyn always fits), any if
-    empty; `objects` are types that it may construct, by name.
+    empty; `objects` are types that it may construct, by name. `binds`: it may name parts of itself by `cel.bind`.
 
     Raises: CompileError.
     """
     faults = Faults(source)
-    tree = parse(source, faults)
+    tree = parse(source, faults, binds=binds)
     faults.check()
     assert tree is not None
     Checker(variables, functions(), objects, faults).check(tree)

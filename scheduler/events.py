@@ -64,12 +64,13 @@ def _node_change(old: Node | None, new: Node | None) -> Change:
 
 
 def pod_change(old: Pod, new: Pod) -> Change:
-    """Tells what changed of a pod that scheduling looks at; it looks at the status only during a resize."""
+    """Tells what changed of a pod that scheduling looks at; of its status that is its claims, and a resize."""
     change = Change.NONE
     if old.metadata.labels != new.metadata.labels:
         change |= Change.LABELS
     deletion = old.metadata.deletionTimestamp != new.metadata.deletionTimestamp
-    if deletion or _spec_changed(old, new) or _held(old) != _held(new):
+    claims = old.status.resourceClaimStatuses != new.status.resourceClaimStatuses
+    if deletion or claims or _spec_changed(old, new) or _held(old) != _held(new):
         change |= Change.SPEC
     return change
 

@@ -100,6 +100,8 @@ class Handle:
     """The pods that wait at Permit."""
     arguments: Mapping[str, PluginArguments] = field(default_factory=dict)
     """The arguments that the configuration gives to plugins, by their names."""
+    shared: dict[str, Any] = field(default_factory=dict)
+    """What the plugins of one name have in common in all profiles, by that name."""
 
     @property
     def table(self) -> NodeTable:
@@ -110,6 +112,10 @@ def scaled(scores: FloatArray, *, reverse: bool = False) -> FloatArray:
     """Scales scores in proportion to the highest, which becomes MAX_SCORE, or with `reverse` 0; whole numbers."""
     result: FloatArray = np.floor(scores * MAX_SCORE / scores.max())
     return MAX_SCORE - result if reverse else result
+
+
+class PluginError(Exception):
+    """PreFilter or Filter can't tell: the pod is told this text, and tried again after its backoff."""
 
 
 class Skip(Enum):
@@ -193,11 +199,15 @@ class Plugin:
 
     `counts_pods` says that Filter looks at the pods on nodes. Where it does not, preemption is no help.
 
+    `by_node` says that Filter looks at one node after the other: a plugin that is not local is then asked only about
+    those that are left.
+
     `supposes` says that Filter can tell what would be if pods came and went. Preemption does not ask one that can't.
     """
 
     local = True
     counts_pods = True
+    by_node = False
     supposes = True
 
     def __init__(self, name: str, handle: Handle) -> None:
@@ -216,7 +226,7 @@ class Plugin:
     # before the queue
 
     def pre_enqueue(self, pod: Pod) -> Rejected | None:
-        """Lets a rejected pod wait, outside of all queues, until it changes."""
+        """Lets a rejected pod wait, outside of all queues, until it changes or an event of `requeue_on` may help."""
         return None
 
     def sort_key(self, pod: Pod) -> Any:

@@ -25,6 +25,7 @@ def ensure_cloud_roles(api: AdminApi) -> None:
              "services"],
         "apps": ["replicasets"],
         "policy": ["poddisruptionbudgets"],
+        "resource.k8s.io": ["deviceclasses", "resourceclaims", "resourceslices"],
         "storage.k8s.io": ["csidrivers", "csinodes", "csistoragecapacities", "storageclasses", "volumeattachments"],
     }  # fmt: skip
     autoscaler = [

@@ -102,15 +102,18 @@ class Framework:
         for name in plugins:
             if name not in self.specs:
                 return True  # not a plugin: nothing tells what would help
-            asked_for = event.change & self.specs[name].requeue_on.get(event.resource, Change.NONE)
-            if asked_for and self.plugins[name].hint(shape, event):
+            if self.asks_for(name, event) and self.plugins[name].hint(shape, event):
                 return True
         return False
+
+    def asks_for(self, plugin: str, event: ClusterEvent) -> bool:
+        spec = self.specs.get(plugin)
+        return spec is not None and bool(event.change & spec.requeue_on.get(event.resource, Change.NONE))
 
     async def run_post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult:
         """Asks the plugins in turn until one nominates a node; none when there are no nodes at all."""
         cycle.reviewers = self.reviewers
-        messages = [unfit.message]
+        messages: list[str] = []
         nominated = None
         for plugin in self.post_filter if unfit.plugins else ():
             result = await plugin.post_filter(cycle, unfit)
@@ -119,7 +122,8 @@ class Framework:
                 nominated = result.nominated if result.nominated is not None else nominated
             if nominated:
                 break
-        return PostFilterResult(" ".join(messages), nominated)
+        message = f"{unfit.message} {', '.join(messages)}" if messages else unfit.message
+        return PostFilterResult(message, nominated)
 
     def run_reserve(self, cycle: Cycle, node: str) -> Unfit | None:
         for plugin in self.reserve:

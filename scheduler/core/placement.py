@@ -96,7 +96,12 @@ class Placement:
             verdict.mask & self._allowed(limits) if len(limits.plugins) > len(verdict.limits.plugins) else verdict.mask
         )
         for plugin in filters:
-            mask = mask & plugin.filter(cycle, self._table.everything)
+            if plugin.by_node:
+                left = np.flatnonzero(mask)
+                mask = np.zeros_like(mask)
+                mask[left] = plugin.filter(cycle, left)
+            else:
+                mask = mask & plugin.filter(cycle, self._table.everything)
         if self._cache.nominations:
             mask = self._without_promised(cycle, mask, [*verdict.filters, *filters])
             promised = self._table.rows.get(self._cache.nominations.node_of(cycle.uid))

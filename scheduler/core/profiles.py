@@ -78,5 +78,9 @@ class Profiles:
     def gate(self, pod: Pod) -> tuple[str, str] | None:
         return self.of(pod).framework.gate(pod)
 
+    def asks_for(self, plugins: frozenset[str], event: ClusterEvent) -> bool:
+        """Tells whether one of the plugins, in any profile, asked for events like this one."""
+        return any(item.framework.asks_for(name, event) for item in self._running.values() for name in plugins)
+
     def may_help(self, plugins: frozenset[str], shape: Shape, event: ClusterEvent) -> bool:
         return self._running[shape.spec.schedulerName].framework.may_help(plugins, shape, event)

@@ -4,7 +4,7 @@
 - backoff: to be tried again once its backoff is over (1 s, doubled by each attempt, up to 10 s); one that plugins
   refused is tried before that if nothing else is to do;
 - unschedulable: refused by plugins; an event that one of those finds helpful moves it on, and so do five minutes;
-- gated: kept out by PreEnqueue until the pod itself changes.
+- gated: kept out by PreEnqueue until the pod itself changes, or an event that the plugin asked for.
 
 The queue is bounded by the pods that exist and have no node.
 """
@@ -48,8 +48,8 @@ class QueuedPod:
     """Holds a waiting pod and its history."""
 
     __slots__ = (
-        "added_at", "attempts", "backoff_until", "failed", "gate", "place", "plugins", "pod", "queued_at", "shape",
-        "sort_key", "ticket", "uid",
+        "added_at", "attempts", "backoff_until", "failed", "gate", "gated_by", "place", "plugins", "pod", "queued_at",
+        "shape", "sort_key", "ticket", "uid",
     )  # fmt: skip
 
     def __init__(self, pod: Pod, shape: Shape, sort_key: Any, now: float) -> None:
@@ -65,6 +65,8 @@ class QueuedPod:
         self.failed = False
         """True when its last attempt ended with an error, not with a refusal."""
         self.gate = ""
+        self.gated_by: frozenset[str] = frozenset()
+        """The plugin whose PreEnqueue keeps it out, for the reason `gate`."""
         self.backoff_until = 0.0
         self.place = QueueState.NOWHERE
         self.ticket = 0
@@ -119,6 +121,7 @@ class QueueRules(Protocol):
     def sort_key(self) -> Callable[[Pod], Any]: ...
 
     def gate(self, pod: Pod) -> tuple[str, str] | None: ...
+    def asks_for(self, plugins: frozenset[str], event: ClusterEvent) -> bool: ...
     def may_help(self, plugins: frozenset[str], shape: Shape, event: ClusterEvent) -> bool: ...
 
 
@@ -139,6 +142,8 @@ class SchedulingQueue:
         self._backoff = {False: _Heap(), True: _Heap()}
         """By whether the last attempt failed."""
         self._unschedulable: dict[str, QueuedPod] = {}
+        self._gated: dict[frozenset[str], dict[str, QueuedPod]] = {}
+        """By the plugin that keeps the pods out."""
         self._wake = asyncio.Event()
         self.events = 0
         """How many events there have been."""
@@ -177,7 +182,10 @@ class SchedulingQueue:
         event = ClusterEvent(WAITING_POD, change, old, new)
         if queued.place in (QueueState.ACTIVE, QueueState.BACKOFF):
             return
-        if queued.place is QueueState.GATED or self._rules.may_help(queued.plugins, queued.shape, event):
+        if queued.place is QueueState.GATED:
+            self._ungate(queued)
+            self._enqueue(queued)
+        elif self._rules.may_help(queued.plugins, queued.shape, event):
             self._unschedulable.pop(queued.uid, None)
             self._enqueue(queued)
 
@@ -190,6 +198,7 @@ class SchedulingQueue:
         elif queued.place is QueueState.BACKOFF:
             self._backoff[queued.failed].discard(queued)
         self._unschedulable.pop(uid, None)
+        self._ungate(queued)
         queued.place = QueueState.NOWHERE
 
     # the outcome of an attempt
@@ -224,16 +233,20 @@ class SchedulingQueue:
     def happened(self, event: ClusterEvent) -> None:
         """Moves on the pods that the event may help. Pods of one shape get one answer."""
         self.events += 1
-        if not self._unschedulable:
-            return
+        for plugin in [item for item in self._gated if self._rules.asks_for(item, event)]:
+            self._wake_helped(self._gated[plugin], event)
+        if self._unschedulable:
+            self._wake_helped(self._unschedulable, event)
+
+    def _wake_helped(self, waiting: dict[str, QueuedPod], event: ClusterEvent) -> None:
         answers: dict[tuple[Shape, frozenset[str]], bool] = {}
-        for queued in list(self._unschedulable.values()):
-            question = (queued.shape, queued.plugins)
+        for queued in list(waiting.values()):
+            question = (queued.shape, queued.gated_by or queued.plugins)
             helps = answers.get(question)
             if helps is None:
-                helps = answers[question] = self._rules.may_help(queued.plugins, queued.shape, event)
+                helps = answers[question] = self._rules.may_help(question[1], queued.shape, event)
             if helps:
-                del self._unschedulable[queued.uid]
+                del waiting[queued.uid]
                 self._enqueue(queued)
 
     def activate(self, uid: str) -> None:
@@ -244,6 +257,7 @@ class SchedulingQueue:
         if queued.place is QueueState.BACKOFF:
             self._backoff[queued.failed].discard(queued)
         self._unschedulable.pop(uid, None)
+        self._ungate(queued)
         queued.backoff_until = 0.0
         self._enqueue(queued)
 
@@ -294,9 +308,10 @@ class SchedulingQueue:
     def _enqueue(self, queued: QueuedPod) -> None:
         """Moves a pod to gated, backoff or active, as it stands."""
         rejected = self._rules.gate(queued.pod)
-        queued.gate = rejected[1] if rejected else ""
+        queued.gate, queued.gated_by = (rejected[1], frozenset((rejected[0],))) if rejected else ("", frozenset())
         if rejected:
             queued.place = QueueState.GATED
+            self._gated.setdefault(queued.gated_by, {})[queued.uid] = queued
         elif queued.backoff_until > self._clock.monotonic():
             queued.place = QueueState.BACKOFF
             # refused pods that are due within one second go by their sort key
@@ -307,3 +322,6 @@ class SchedulingQueue:
             queued.place = QueueState.ACTIVE
             self._active.push((queued.sort_key, queued.queued_at), queued)
             self._wake.set()
+
+    def _ungate(self, queued: QueuedPod) -> None:
+        self._gated.get(queued.gated_by, {}).pop(queued.uid, None)

@@ -21,7 +21,7 @@ from scheduler.core.profiles import Profiles
 from scheduler.core.queue import QueuedPod, SchedulingQueue
 from scheduler.core.status import SCHEDULER_ERROR, UNSCHEDULABLE, StatusWriter
 from scheduler.events import ASSIGNED_POD, Change, ClusterEvent
-from scheduler.framework import Cycle, Handle, Unfit, pod_fields, unfit_node
+from scheduler.framework import Cycle, Handle, PluginError, Unfit, pod_fields, unfit_node
 from scheduler.state.cache import SchedulerCache
 from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import Shapes
@@ -173,7 +173,8 @@ class Scheduler:
             outcome = profile.placement.choose(cycle)
             result = await profile.framework.run_post_filter(cycle, outcome) if isinstance(outcome, Unfit) else None
         except Exception as error:  # a plugin's fault with one pod must not keep all others waiting
-            log.exception("scheduling failed", error, pod=pod.key)
+            if not isinstance(error, PluginError):
+                log.exception("scheduling failed", error, pod=pod.key)
             metrics.attempted(metrics.ERROR, started)
             self._failed(queued, f"scheduling failed: {error}", SCHEDULER_ERROR)
             return

@@ -81,8 +81,10 @@ class SchedulingGate(Model):
     name: str = ""
 
 
-class ResourceClaim(Model):
+class PodResourceClaim(Model):
     name: str = ""
+    resourceClaimName: str | None = None
+    resourceClaimTemplateName: str | None = None
 
 
 class PodSpec(Model):
@@ -99,7 +101,7 @@ class PodSpec(Model):
     overhead: dict[str, Quantity] | None = None
     topologySpreadConstraints: list[TopologySpreadConstraint] | None = None
     schedulingGates: list[SchedulingGate] | None = None
-    resourceClaims: list[ResourceClaim] | None = None
+    resourceClaims: list[PodResourceClaim] | None = None
     resources: ResourceRequirements | None = None
 
 
@@ -124,6 +126,11 @@ class ContainerStatus(Model):
     resources: ActualResources | None = None
 
 
+class PodResourceClaimStatus(Model):
+    name: str = ""
+    resourceClaimName: str | None = None
+
+
 class PodStatus(Model):
     phase: str | None = None
     conditions: list[PodCondition] | None = None
@@ -131,6 +138,7 @@ class PodStatus(Model):
     startTime: str | None = None
     initContainerStatuses: list[ContainerStatus] | None = None
     containerStatuses: list[ContainerStatus] | None = None
+    resourceClaimStatuses: list[PodResourceClaimStatus] | None = None
 
 
 class Pod(Object):

@@ -149,3 +149,12 @@ def test_deep_expressions_are_refused_or_shallow(text: str) -> None:
 def test_a_long_chain_of_conditions_is_not_deep() -> None:
     text = " || ".join(f"n == {number}" for number in range(5000))
     assert compile_expression(text, VARIABLES).evaluate({"n": 4999}) is True
+
+
+def test_a_part_is_named_where_that_is_allowed() -> None:
+    text = "cel.bind(x, object.a.b, cel.bind(y, x + 1, x + y)) == 3"
+    assert compile_expression(text, {"object": DYN}, binds=True).evaluate({"object": {"a": {"b": 1}}}) is True
+    with pytest.raises(CompileError, match="undeclared reference to 'cel'"):
+        compile_expression(text, {"object": DYN})
+    with pytest.raises(CompileError, match="argument must be a simple name"):
+        compile_expression("cel.bind(1, 2, 3) == 3", {}, binds=True)

@@ -170,7 +170,7 @@ def test_the_plugins_of_a_point_run_in_the_order_of_its_set(
     plugins: dict[str, Any], first: list[str], last: str
 ) -> None:
     made = profile(plugins=plugins).points["filter"]
-    filters = [name for name in made if name not in ("PrioritySort", "SchedulingGates", "UnsupportedFields")]
+    filters = [name for name in made if name not in ("PrioritySort", "SchedulingGates")]
     assert filters[: len(first)] == first
     assert not last or filters[-1] == last
 

@@ -136,7 +136,7 @@ def test_filters_run_in_the_order_of_upstream() -> None:
     assert filters == [
         "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
         "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone",
-        "PodTopologySpread", "InterPodAffinity",
+        "PodTopologySpread", "InterPodAffinity", "DynamicResources",
     ]  # fmt: skip
 
 

@@ -40,10 +40,13 @@ def test_the_best_by_scores_is_the_one_that_is_chosen() -> None:
 
 
 def test_what_keeps_a_pod_from_all_nodes_is_said_once() -> None:
-    made = explained(World(node()), pod(schedulingGates=[{"name": "quota"}], resourceClaims=[{"name": "gpu"}]))
+    made = explained(
+        World(node()),
+        pod(schedulingGates=[{"name": "quota"}], resourceClaims=[{"name": "gpu", "resourceClaimName": "gpu"}]),
+    )
     assert made.rejections == {
         "SchedulingGates": "waiting for scheduling gates: [quota]",
-        "UnsupportedFields": "spec.resourceClaims is not supported by this scheduler",
+        "DynamicResources": 'could not find resource claim "default/gpu"',
     }
     assert made.scores == made.refusals == {}
 

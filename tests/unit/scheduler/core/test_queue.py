@@ -20,7 +20,7 @@ class FakeRules:
     """Priority sorts, gates hold back, and an event helps where the test says so."""
 
     def __init__(self) -> None:
-        self.helps = True
+        self.helps, self.wakes_gated = True, False
         self.asked: list[tuple[frozenset[str], Shape]] = []
 
     def sort_key(self, pod: Pod) -> int:
@@ -28,6 +28,9 @@ class FakeRules:
 
     def gate(self, pod: Pod) -> tuple[str, str] | None:
         return ("SchedulingGates", "gated") if pod.spec.schedulingGates else None
+
+    def asks_for(self, plugins: frozenset[str], event: ClusterEvent) -> bool:
+        return self.wakes_gated
 
     def may_help(self, plugins: frozenset[str], shape: Shape, event: ClusterEvent) -> bool:
         self.asked.append((plugins, shape))
@@ -356,3 +359,19 @@ def test_a_pod_that_is_activated_is_tried_at_once_unless_it_is_gated() -> None:
     bench.rules.gate = lambda pod: None  # type: ignore[method-assign]
     bench.queue.activate(pod_id(gated))
     assert bench.counts() == {"active": 3}
+
+
+def test_an_event_wakes_the_gated_pods_whose_plugin_asked_for_it() -> None:
+    bench = Bench()
+    bench.add("gated", schedulingGates=[{"name": "a"}])
+    bench.queue.happened(NODE_ADDED)
+    assert bench.rules.asked == []
+    bench.rules.wakes_gated = True
+    bench.queue.happened(NODE_ADDED)
+    assert [plugins for plugins, _ in bench.rules.asked] == [frozenset({"SchedulingGates"})]
+    assert bench.names() == []  # its gate is asked again
+    bench.rules.gate = lambda pod: None  # type: ignore[method-assign]
+    bench.queue.happened(NODE_ADDED)
+    assert bench.names() == ["gated"]
+    bench.queue.happened(NODE_ADDED)
+    assert len(bench.rules.asked) == 2

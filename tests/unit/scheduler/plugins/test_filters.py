@@ -252,14 +252,6 @@ def test_a_sidecars_port_counts_and_an_init_containers_does_not() -> None:
     assert world.fitting(ported({"hostPort": 81})) == {"n1"}
 
 
-# what cannot be honored
-
-
-def test_fields_that_cannot_be_honored_keep_the_pod_waiting() -> None:
-    message = World(node("n1")).message(pod(resourceClaims=[{"name": "gpu"}]))
-    assert message == "0/1 nodes are available: spec.resourceClaims is not supported by this scheduler."
-
-
 # the order of filters
 
 
