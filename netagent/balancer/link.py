@@ -8,7 +8,6 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
-from pathlib import Path
 from typing import Any
 
 from componentbase.host.process import CommandError, run
@@ -27,6 +26,8 @@ class Link:
     """The link with one of the node's own addresses."""
 
     device: str
+    hardware: str
+    """Its address, as in 02:6d:02:00:00:01. (/sys may be that of another network namespace.)"""
     network: Network
 
 
@@ -34,35 +35,38 @@ async def find_links(node_addresses: Iterable[str]) -> list[Link]:
     """Raises: CommandError."""
     wanted = set(node_addresses)
     return [
-        Link(device, ip_interface(f"{item['local']}/{item['prefixlen']}").network)
-        for device, item in await _addresses()
+        Link(link["ifname"], link["address"], ip_interface(f"{item['local']}/{item['prefixlen']}").network)
+        for link, item in await _addresses()
         if item["local"] in wanted
     ]
 
 
 async def set_addresses(links: Sequence[Link], wanted: Iterable[str]) -> tuple[set[str], set[str]]:
     """Makes ours on the links those that are wanted; returns which came and which went. Raises: CommandError."""
-    ours = {(device, item["local"]) for device, item in await _addresses() if item.get("metric") == METRIC}
-    target = {(link.device, address) for address in wanted for link in links if ip_address(address) in link.network}
-    for device, address in ours - target:
+    ours = {(link["ifname"], item["local"]) for link, item in await _addresses() if item.get("metric") == METRIC}
+    target = {
+        (link.device, address): link for address in wanted for link in links if ip_address(address) in link.network
+    }
+    came, went = target.keys() - ours, ours - target.keys()
+    for device, address in went:
         await run("ip", "address", "delete", str(ip_interface(address)), "dev", device)
-    for device, address in target - ours:
+    for device, address in came:
         # Nobody is asked first whether the address is free: it is taken from a node that may still have it.
         unasked = ("nodad", "preferred_lft", "0") if ":" in address else ()
         await run("ip", "address", "add", str(ip_interface(address)), "dev", device, "metric", str(METRIC), *unasked)
-        announce(device, address)
-    return {address for _, address in target - ours}, {address for _, address in ours - target}
+        announce(target[device, address], address)
+    return {address for _, address in came}, {address for _, address in went}
 
 
-def announce(device: str, address: str) -> None:
+def announce(link: Link, address: str) -> None:
     """Tells who knew the address elsewhere that it is here now. Raises: CommandError."""
-    hardware = bytes.fromhex(Path(f"/sys/class/net/{device}/address").read_text().strip().replace(":", ""))
+    hardware = bytes.fromhex(link.hardware.replace(":", ""))
     try:
         if ":" in address:
-            _advertise(device, hardware, address)
+            _advertise(link.device, hardware, address)
         else:
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP)) as sender:
-                sender.bind((device, 0))
+                sender.bind((link.device, 0))
                 sender.send(gratuitous_arp(hardware, address))
     except OSError as error:
         raise CommandError(("announce", address), None, str(error)) from None
@@ -89,6 +93,7 @@ def _advertise(device: str, hardware: bytes, address: str) -> None:
         sender.sendto(neighbour_advertisement(hardware, address), (ALL_NODES, 0, 0, scope))
 
 
-async def _addresses() -> list[tuple[str, dict[str, Any]]]:
+async def _addresses() -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Returns each address with its link, as `ip` describes them."""
     links = json.loads(await run("ip", "-json", "address", "show") or "[]")
-    return [(link["ifname"], item) for link in links for item in link.get("addr_info", ())]
+    return [(link, item) for link in links for item in link.get("addr_info", ())]
