@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from apimachinery.quantity import parse_quantity
 from componentbase.flags import add_bool, add_duration, parse_list, parse_map
+from kubelet.cgroups.reserved import PODS, ReservedGroup, reserved_groups
 from kubelet.container.images.gc import GarbagePolicy
 from kubelet.cpus.manager import NONE, STATIC
 from kubelet.cpus.topology import parse_cpus
@@ -20,8 +21,9 @@ from kubelet.eviction.thresholds import (
     with_allocatable,
 )
 
-PODS = "pods"
-RESERVABLE = ("cpu", "memory", "ephemeral-storage")
+RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")
+
+WHOSE = {"the system's daemons": "--system-reserved", "the kubelet and the engine": "--kube-reserved"}
 
 
 @dataclass(frozen=True)
@@ -38,22 +40,21 @@ class ResourceOptions:
     group_per_pod: bool = True
     group_root: str = ""
     enforces_reserved: bool = True
+    reserved_groups: tuple[ReservedGroup, ...] = ()
     memory_notification: bool = False
 
 
 def add_resource_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("resources")
-    for whom, flag in (
-        ("the system's daemons", "--system-reserved"),
-        ("the kubelet and the engine", "--kube-reserved"),
-    ):
+    for whom, flag in WHOSE.items():
         group.add_argument(
             flag,
             type=parse_map,
             default={},
             metavar="RESOURCE=QUANTITY,…",
-            help=f"kept from pods for {whom}: cpu, memory, ephemeral-storage, e.g. cpu=200m,memory=256Mi",
+            help=f"kept from pods for {whom}: {', '.join(RESERVABLE)}, e.g. cpu=200m,memory=256Mi",
         )
+        group.add_argument(f"{flag}-cgroup", default="", metavar="PATH", help=f"control group of {whom}")
     group.add_argument(
         "--pod-max-pids", type=int, default=-1, metavar="N", help="processes of a pod at most (default: no limit)"
     )
@@ -83,8 +84,9 @@ def _add_group_flags(group: argparse._ArgumentGroup) -> None:
         "--enforce-node-allocatable",
         type=parse_list,
         default=[PODS],
-        metavar=f"{PODS}|{NONE}",
-        help=f"{PODS}: all pods together are held back from what is reserved for the system (default)",
+        metavar="WHAT,…",
+        help=f"{PODS} (default): all pods together are held back from what is reserved for the system; system-reserved "
+        "and kube-reserved: those that it is reserved for are held to it, with -compressible behind it of cpu alone",
     )
 
 
@@ -138,14 +140,9 @@ def _add_garbage_flags(group: argparse._ArgumentGroup) -> None:
 
 def resource_options(args: argparse.Namespace) -> ResourceOptions:
     """Raises: ValueError."""
-    reserved: dict[str, Fraction] = {}
-    for flag, values in (("--system-reserved", args.system_reserved), ("--kube-reserved", args.kube_reserved)):
-        for name, value in values.items():
-            if name not in RESERVABLE:
-                raise ValueError(f"{flag}: cannot reserve {name!r} resource")
-            if parse_quantity(value) < 0:
-                raise ValueError(f"{flag}: resource quantity for {name!r} cannot be negative: {value}")
-            reserved[name] = reserved.get(name, Fraction(0)) + parse_quantity(value)
+    system = _reservation("--system-reserved", args.system_reserved)
+    kube = _reservation("--kube-reserved", args.kube_reserved)
+    reserved = {name: system.get(name, Fraction(0)) + kube.get(name, Fraction(0)) for name in system | kube}
     try:
         cpus = parse_cpus(args.reserved_cpus)
     except ValueError:
@@ -157,7 +154,14 @@ def resource_options(args: argparse.Namespace) -> ResourceOptions:
     thresholds = eviction_thresholds(
         args.eviction_hard, args.eviction_soft, args.eviction_soft_grace_period, args.eviction_minimum_reclaim
     )
-    enforces_reserved = args.cgroups_per_qos and _enforces(args.enforce_node_allocatable)
+    groups = reserved_groups(
+        args.enforce_node_allocatable,
+        {
+            "system": (_group_path("--system-reserved-cgroup", args.system_reserved_cgroup), system),
+            "kube": (_group_path("--kube-reserved-cgroup", args.kube_reserved_cgroup), kube),
+        },
+    )
+    enforces_reserved = args.cgroups_per_qos and PODS in args.enforce_node_allocatable
     if enforces_reserved:
         thresholds = with_allocatable(thresholds)
     return ResourceOptions(
@@ -168,27 +172,28 @@ def resource_options(args: argparse.Namespace) -> ResourceOptions:
         args.cpu_manager_policy,
         cpus,
         args.cgroups_per_qos,
-        _group_root(args.cgroup_root),
+        _group_path("--cgroup-root", args.cgroup_root),
         enforces_reserved,
+        groups,
         args.kernel_memcg_notification,
     )
 
 
-def _group_root(path: str) -> str:
+def _reservation(flag: str, values: Mapping[str, str]) -> dict[str, Fraction]:
+    """Raises: ValueError."""
+    for name, value in values.items():
+        if name not in RESERVABLE:
+            raise ValueError(f"{flag}: cannot reserve {name!r} resource")
+        if parse_quantity(value) < 0:
+            raise ValueError(f"{flag}: resource quantity for {name!r} cannot be negative: {value}")
+    return {name: parse_quantity(value) for name, value in values.items()}
+
+
+def _group_path(flag: str, path: str) -> str:
     """Raises: ValueError."""
     if path and (not path.startswith("/") or ".." in path.split("/")):
-        raise ValueError(f"--cgroup-root: want the path of a control group, as in /kube: {path!r}")
+        raise ValueError(f"{flag}: want the path of a control group, as in /kube: {path!r}")
     return path.rstrip("/")
-
-
-def _enforces(values: list[str]) -> bool:
-    """Raises: ValueError."""
-    for value in values:
-        if value not in (PODS, NONE):
-            raise ValueError(f"--enforce-node-allocatable: want {PODS} or {NONE}: {value!r}")
-    if len(values) > 1 and NONE in values:
-        raise ValueError(f"--enforce-node-allocatable: {NONE} excludes {PODS}")
-    return PODS in values
 
 
 def _garbage_policy(args: argparse.Namespace) -> GarbagePolicy:

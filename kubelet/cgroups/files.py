@@ -26,9 +26,10 @@ class GroupFiles(Protocol):
 
     def exists(self, path: str) -> bool: ...
 
-    def write(self, path: str, limits: Resources) -> None:
+    def write(self, path: str, limits: Resources, *, others_stay: bool = False) -> None:
         """Sets the limits of a group that exists; 0 takes a limit away, but leaves a CPU weight as it is.
 
+        With `others_stay`, 0 leaves every limit as it is.
         Raises: OSError, also for a memory limit below what the group can't give back.
         """
 
@@ -56,13 +57,13 @@ class V1Files:
     def exists(self, path: str) -> bool:
         return all(os.path.isdir(f"{self._root}/{controller}{path}") for controller in self._controllers)
 
-    def write(self, path: str, limits: Resources) -> None:
+    def write(self, path: str, limits: Resources, *, others_stay: bool = False) -> None:
         values = {
             "cpu/cpu.shares": limits.cpu_shares or None,
             "cpu/cpu.cfs_period_us": limits.cpu_period_us or None,
-            "cpu/cpu.cfs_quota_us": limits.cpu_quota_us or -1,
-            "memory/memory.limit_in_bytes": limits.memory_limit_bytes or -1,
-            "pids/pids.max": limits.pids_limit or "max",
+            "cpu/cpu.cfs_quota_us": limits.cpu_quota_us or (None if others_stay else -1),
+            "memory/memory.limit_in_bytes": limits.memory_limit_bytes or (None if others_stay else -1),
+            "pids/pids.max": limits.pids_limit or (None if others_stay else "max"),
         }
         for name, value in values.items():
             controller, _, file = name.partition("/")
@@ -99,13 +100,15 @@ class V2Files:
     def exists(self, path: str) -> bool:
         return os.path.isdir(f"{self._root}{path}")
 
-    def write(self, path: str, limits: Resources) -> None:
+    def write(self, path: str, limits: Resources, *, others_stay: bool = False) -> None:
         folder = f"{self._root}{path}"
         if limits.cpu_shares:
             _write(f"{folder}/cpu.weight", cpu_weight(limits.cpu_shares))
-        _write(f"{folder}/cpu.max", f"{limits.cpu_quota_us or 'max'} {limits.cpu_period_us or 100_000}")
-        _write(f"{folder}/memory.max", limits.memory_limit_bytes or "max")
-        _write(f"{folder}/pids.max", limits.pids_limit or "max")
+        if limits.cpu_quota_us or not others_stay:
+            _write(f"{folder}/cpu.max", f"{limits.cpu_quota_us or 'max'} {limits.cpu_period_us or 100_000}")
+        for name, limit in (("memory.max", limits.memory_limit_bytes), ("pids.max", limits.pids_limit)):
+            if limit or not others_stay:
+                _write(f"{folder}/{name}", limit or "max")
         _write_huge_pages(folder, "max", limits.huge_pages)
 
     def children(self, path: str) -> list[str]:

@@ -67,7 +67,14 @@ def node_limits(capacity: Mapping[str, Fraction], reserved: Mapping[str, Fractio
     What a hard eviction threshold keeps free is not taken off: pods that use it are evicted, not killed.
     """
     left = {name: max(value - reserved.get(name, Fraction(0)), Fraction(0)) for name, value in capacity.items()}
-    return Resources(cpu_shares=cpu_shares(ceil(left["cpu"] * 1000)), memory_limit_bytes=int(left["memory"]))
+    return reserved_limits(left)
+
+
+def reserved_limits(amounts: Mapping[str, Fraction]) -> Resources:
+    """Returns the limits of a group that has these amounts of cpu, memory and pid; what is not named has none."""
+    cpu, memory, pids = (amounts.get(name, Fraction(0)) for name in ("cpu", "memory", "pid"))
+    shares = cpu_shares(ceil(cpu * 1000)) if "cpu" in amounts else 0
+    return Resources(shares, memory_limit_bytes=int(memory), pids_limit=int(pids))
 
 
 def wider(one: Resources, other: Resources) -> Resources:

@@ -22,6 +22,7 @@ from kubelet.certificate.bootstrap import ensure_kubeconfig
 from kubelet.certificate.loops import renewals, serving_context
 from kubelet.cgroups.limits import node_limits
 from kubelet.cgroups.manager import GroupOptions
+from kubelet.cgroups.reserved import enforce_reserved
 from kubelet.container.images.gc import GarbageCollector
 from kubelet.container.images.provider_config import Plugin, ProviderConfigError, read_plugins
 from kubelet.cpus.manager import STATIC, CpuError, CpuManager, check_no_state, reserved_cpus
@@ -54,6 +55,7 @@ from kubelet.source.files import ManifestFiles
 from kubelet.source.mirrors import MirrorPods
 from kubelet.source.static import StaticPods
 from kubelet.stats.collector import Collector
+from kubelet.stats.host import most_pids
 from kubelet.volume.folders import FolderKeeper, folder_roots
 from kubelet.volume.objects import ObjectStore
 from kubelet.volume.tokens import TokenManager
@@ -136,7 +138,7 @@ class Agent:
             options.file_check_frequency,
             table,
             workers,
-            lambda problem: self.recorder.event(self.node.current(), "Warning", "InvalidStaticPod", problem),
+            lambda problem: self._report("Warning", "InvalidStaticPod", problem),
             clock,
         )
         self.shutdown = NodeShutdown(
@@ -184,7 +186,7 @@ class Agent:
             keep_images=(options.pause_image,),
             may_touch=table.is_syncing,
             has_ended=table.has_ended,
-            report=lambda reason, message: self.recorder.event(self.node.current(), "Warning", reason, message),
+            report=lambda reason, message: self._report("Warning", reason, message),
             policy=options.resources.garbage,
         )
         self.collector = Collector(
@@ -262,8 +264,11 @@ class Agent:
         shutdown = self.shutdown.problem()
         return (*self.runtime_health.problems(), *([shutdown] if shutdown else ()))
 
+    def _report(self, type: str, reason: str, message: str) -> None:
+        self.recorder.event(self.node.current(), type, reason, message)
+
     def _tell_shutdown(self) -> None:
-        self.recorder.event(self.node.current(), "Normal", "Shutdown", "Shutdown manager detected shutdown event")
+        self._report("Normal", "Shutdown", "Shutdown manager detected shutdown event")
         self.node.poke()
 
     def listed(self) -> Mapping[str, PodRuntimeStatus]:
@@ -274,6 +279,7 @@ class Agent:
         """Starts static pods once the runtime is ready. Others wait for Services, whose variables they get."""
         await self.runtime_health.prepare()
         await self.pods.groups.prepare(self._runtime)
+        enforce_reserved(self._options.resources.reserved_groups, self._report)
         await self.pods.volumes.prepare()
         self.node.poke()
         if self._options.pod_manifest_path:
@@ -298,7 +304,8 @@ def _group_options(options: Options) -> GroupOptions:
     resources = options.resources
 
     def pods() -> Resources:
-        return node_limits(capacity(read_machine(options.root_dir), options.max_pods), resources.reserved)
+        machine = capacity(read_machine(options.root_dir), options.max_pods)
+        return node_limits(machine | {"pid": Fraction(most_pids())}, resources.reserved)
 
     return GroupOptions(
         resources.group_per_pod,

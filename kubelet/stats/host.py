@@ -80,17 +80,21 @@ def read_host(proc: str = "/proc") -> HostUsage:
         page_faults=int(faults.get("pgfault", 0)),
         major_page_faults=int(faults.get("pgmajfault", 0)),
     )
-    limits = (int(Path(f"{proc}/sys/kernel/{name}").read_text()) for name in ("pid_max", "threads-max"))
     return HostUsage(
         core=core,
         boot_time=boot_time,
         memory_bytes=memory["MemTotal"],
         swap_total_bytes=memory.get("SwapTotal", 0),
         pids=int(Path(f"{proc}/loadavg").read_text().split()[3].partition("/")[2]),
-        pids_max=min(limits),
+        pids_max=most_pids(proc),
         interfaces=read_interfaces(f"{proc}/net/dev"),
         pressure=_pressure(proc),
     )
+
+
+def most_pids(proc: str = "/proc") -> int:
+    """Raises: OSError."""
+    return min(int(Path(f"{proc}/sys/kernel/{name}").read_text()) for name in ("pid_max", "threads-max"))
 
 
 def read_interfaces(path: str) -> tuple[Interface, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kubeapi.core.persistentvolume.model import PersistentVolume
+from kubeapi.core.persistentvolumeclaim.model import BLOCK
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.volumes import Volume
 from kubelet.container.downward import NodeFacts
@@ -75,6 +76,11 @@ class VolumeContext:
     @property
     def mount_options(self) -> list[str]:
         return (self.persistent.spec.mountOptions if self.persistent is not None else None) or []
+
+    @property
+    def block(self) -> bool:
+        """Whether containers get a device, and no file system on it."""
+        return self.persistent is not None and self.persistent.spec.volumeMode == BLOCK
 
     def require_mounts(self) -> None:
         """Raises: VolumeError where a mount of the kubelet would not reach containers."""

@@ -12,7 +12,6 @@ from apimachinery.catalogue import collect
 from componentbase import logs
 from componentbase.host.mountinfo import mounts_below
 from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSource
-from kubeapi.core.persistentvolumeclaim.model import BLOCK
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import environment_references
 from kubeapi.core.pod.spec import Container
@@ -129,16 +128,14 @@ class VolumeManager:
             raise VolumeError(f"volume type {source_name(owner) or 'none'} is not supported")
         if context.mount_options and not kind.mount_options:
             raise VolumeError("Mount options are not supported for this volume type")
-        if context.persistent is not None and context.persistent.spec.volumeMode == BLOCK:
-            if kind.set_up_block is None:
-                raise VolumeError(f"volume type {kind.source} does not support volumeMode Block")
-            mounted = kind.set_up_block(context, source)
-        else:
-            if kind.prepare is not None:
-                await kind.prepare(context, source)
-            mounted = kind.setup(context, source)
-            if mounted.group_owned:
-                await self._give_to_group(context, mounted)
+        setup = kind.set_up_block if context.block else kind.setup
+        if setup is None:
+            raise VolumeError(f"volume type {kind.source} does not support volumeMode Block")
+        if kind.prepare is not None:
+            await kind.prepare(context, source)
+        mounted = setup(context, source)
+        if mounted.group_owned:
+            await self._give_to_group(context, mounted)
         if context.persistent is not None and context.persistent.spec.hostPath is None and mounted.path:
             self._claim_paths.setdefault(context.pod.metadata.uid or "", {})[context.volume.name] = mounted.path
         group = _volume_group(context.persistent)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from componentbase.host.mountinfo import is_mounted
 from componentbase.host.privatefiles import write_private
 from kubeapi.core.persistentvolume.model import PersistentVolume
+from kubeapi.core.persistentvolumeclaim.model import BLOCK
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.volumes import Volume
 from kubeapi.storage.csidriver import CSIDriver
@@ -22,6 +24,8 @@ from kubeapi.storage.volumeattachment import attachment_name, unique_name
 
 PLUGIN = "kubernetes.io~csi"
 DATA_FILE = "vol_data.json"
+SELINUX_FILES = "system_u:object_r:container_file_t"
+"""The label of files that containers may use, up to its level."""
 PERSISTENT, EPHEMERAL = "Persistent", "Ephemeral"
 
 
@@ -32,12 +36,16 @@ class SecretName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CsiVolume:
-    """`name` is the PersistentVolume's, or for a volume of the pod alone (`ephemeral`) that of the pod's volume."""
+    """`name` is the PersistentVolume's, or for a volume of the pod alone (`ephemeral`) that of the pod's volume.
+
+    `block`: the pod gets a device, and no file system on it.
+    """
 
     driver: str
     handle: str
     name: str
     ephemeral: bool = False
+    block: bool = False
     read_only: bool = False
     fs_type: str = ""
     mount_options: tuple[str, ...] = ()
@@ -84,6 +92,7 @@ def claimed_volume(volume: PersistentVolume, *, read_only: bool) -> CsiVolume:
         source.driver,
         source.volumeHandle,
         volume.name,
+        block=spec.volumeMode == BLOCK,
         read_only=read_only or bool(source.readOnly),
         fs_type=source.fsType or "",
         mount_options=tuple(spec.mountOptions or ()),
@@ -115,10 +124,29 @@ def needs_attachment(volume: CsiVolume, driver: CSIDriver | None) -> bool:
 
 def owns_files(volume: CsiVolume, driver: CSIDriver | None) -> bool:
     """Tells whether the kubelet gives the volume's files to the pod's fsGroup."""
+    if volume.block:
+        return False
     policy = (driver.spec.fsGroupPolicy if driver is not None else None) or "ReadWriteOnceWithFSType"
     if policy == "ReadWriteOnceWithFSType":
         return bool(volume.fs_type) and not volume.read_only and "ReadWriteOnce" in volume.access_modes
     return policy == "File" and not volume.read_only
+
+
+def selinux_enforced() -> bool:
+    return os.path.exists("/sys/fs/selinux/enforce")
+
+
+def selinux_option(pod: Pod, volume: CsiVolume, driver: CSIDriver | None) -> tuple[str, ...]:
+    """Returns the mount option that labels all files of the volume as the pod's, in place of relabelling each.
+
+    Its driver has to serve that, and no pod beside this one may use the volume.
+    """
+    context = pod.spec.securityContext
+    level = context.seLinuxOptions.level if context is not None and context.seLinuxOptions is not None else None
+    served = driver is not None and driver.spec.seLinuxMount and not volume.block
+    if not level or not served or volume.access_modes != ("ReadWriteOncePod",):
+        return ()
+    return (f'context="{SELINUX_FILES}:{level}"',)
 
 
 def pod_context(pod: Pod, volume: CsiVolume) -> dict[str, str]:

@@ -23,6 +23,7 @@ from kubeapi.storage.csidriver import CSIDriver
 from kubeapi.storage.volumeattachment import VolumeAttachment, attachment_name, unique_name
 from kubeclient.rest import RestClient
 from kubelet.container.events import Events
+from kubelet.plugins.message import Empty
 from kubelet.plugins.rpc import RpcError
 from kubelet.stats.host import Filesystem
 from kubelet.volume.csi import messages as csi
@@ -42,6 +43,8 @@ from kubelet.volume.csi.volume import (
     remember_publication,
     remember_staging,
     remove_target,
+    selinux_enforced,
+    selinux_option,
 )
 from kubelet.volume.tokens import TokenManager
 
@@ -54,7 +57,7 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CsiMount:
-    """A published volume. `owns_files`: its files are to be given to the pod's fsGroup."""
+    """A published volume: a folder, or a block device. `owns_files`: its files are to be given to the pod's fsGroup."""
 
     path: str
     read_only: bool
@@ -152,6 +155,8 @@ class CsiVolumes:
         settings = await self._settings(volume.driver)
         if error := mode_error(volume, settings):
             raise CsiError(error)
+        labels = selinux_option(pod, volume, settings) if selinux_enforced() else ()
+        volume = replace(volume, mount_options=volume.mount_options + labels)
         driver = self._drivers.get(volume.driver)
         attached = needs_attachment(volume, settings)
         publication = self._paths.publication(pod.metadata.uid or "", volume, attached=attached)
@@ -161,7 +166,7 @@ class CsiVolumes:
         context = await self._attached(volume) if attached else {}
         async with self._lock(volume.key):
             fs_group = pod.spec.securityContext.fsGroup if pod.spec.securityContext else None
-            mounts_group = fs_group is not None and await driver.serves(csi.VOLUME_MOUNT_GROUP)
+            mounts_group = fs_group is not None and not volume.block and await driver.serves(csi.VOLUME_MOUNT_GROUP)
             capability = await self._capability(driver, volume, str(fs_group) if mounts_group else "")
             staging = ""
             if not volume.ephemeral and await driver.serves(csi.STAGE_UNSTAGE_VOLUME):
@@ -342,6 +347,8 @@ class CsiVolumes:
 
     async def _capability(self, driver: Driver, volume: CsiVolume, group: str) -> csi.VolumeCapability:
         mode = csi.AccessMode(await access_mode(driver, volume.access_modes))
+        if volume.block:
+            return csi.VolumeCapability(Empty(), None, mode)
         return csi.VolumeCapability(None, csi.MountVolume(volume.fs_type, volume.mount_options, group), mode)
 
     async def _secret(self, name: SecretName | None) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,14 @@ def setup(context: VolumeContext, source: Any) -> Mounted:
     return Mounted(mount.path, read_only=mount.read_only, group_owned=mount.owns_files)
 
 
+def set_up_block(context: VolumeContext, source: Any) -> Mounted:
+    """Raises: VolumeError."""
+    mount = _drivers(context.host).mount_of(context.pod.metadata.uid or "", _volume(context))
+    if not stat.S_ISBLK(os.stat(mount.path).st_mode):
+        raise VolumeError(f"{mount.path}, where the driver published the volume, is not a block device")
+    return Mounted(device=mount.path, read_only=mount.read_only)
+
+
 async def tear_down(host: VolumeHost, folder: str) -> None:
     """Raises: VolumeError; OSError."""
     try:
@@ -47,4 +57,12 @@ def _drivers(host: VolumeHost) -> CsiVolumes:
     return host.csi
 
 
-VOLUME = VolumeType("csi", PLUGIN, setup, prepare=prepare, mount_options=True, tear_down=tear_down)
+VOLUME = VolumeType(
+    "csi",
+    PLUGIN,
+    setup,
+    prepare=prepare,
+    set_up_block=set_up_block,
+    mount_options=True,
+    tear_down=tear_down,
+)

@@ -15,7 +15,7 @@ PLUGIN = "kubernetes.io~local-volume"
 
 async def prepare(context: VolumeContext, source: LocalVolumeSource) -> None:
     """Mount options need a mount of their own; else containers mount the folder itself. Raises: VolumeError."""
-    if not context.mount_options or stat.S_ISBLK(_mode(source.path)):
+    if not context.mount_options or context.block or stat.S_ISBLK(_mode(source.path)):
         return
     context.require_mounts()
     directory = context.directory(PLUGIN)

@@ -1,4 +1,5 @@
-"""A small storage driver: a volume is a folder of the host, staged and published by bind mounts.
+"""A small storage driver: a volume is a folder of the host, staged and published by bind mounts, or a file that a loop
+device makes a disk of.
 
 It serves the Identity, Controller and Node services of CSI, and refuses what the interface forbids: a path that is not
 there, a volume that was never made, a publication without staging.
@@ -88,7 +89,7 @@ class CsiDriver:
         self.folder = folder
         self.calls: list[tuple[str, Any]] = []
         self.fail: dict[str, list[grpc.StatusCode]] = {}
-        self.after: dict[str, Callable[[], None]] = {}
+        self.after: dict[str, Callable[[], object]] = {}
         self.topology: dict[str, str] = {}
         self.most_volumes = 0
         self._capabilities = capabilities
@@ -163,7 +164,12 @@ class CsiDriver:
 
     def _CreateVolume(self, request: Any, context: Any) -> Any:  # noqa: N802
         handle, size = f"vol-{request.name}", request.capacity_range.required_bytes
-        self.data(handle).mkdir(parents=True, exist_ok=True)
+        if any(item.HasField("block") for item in request.volume_capabilities):
+            self.data(handle).parent.mkdir(parents=True, exist_ok=True)
+            with self.data(handle).open("ab") as disk:
+                disk.truncate(size)
+        else:
+            self.data(handle).mkdir(parents=True, exist_ok=True)
         self._note(handle, size)
         volume = pb.Volume(capacity_bytes=size, volume_id=handle, volume_context=dict(request.parameters))
         return pb.CreateVolumeResponse(volume=volume)
@@ -188,7 +194,7 @@ class CsiDriver:
 
     def _known(self, request: Any, context: Any) -> Path:
         data = self.data(request.volume_id)
-        if not data.is_dir():
+        if not data.exists():
             context.abort(grpc.StatusCode.NOT_FOUND, f"volume {request.volume_id} not found")
         return data
 
@@ -208,29 +214,42 @@ class CsiDriver:
         data, staging = self._known(request, context), request.staging_target_path
         if not os.path.isdir(staging):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no staging path")
-        self._bind(data, staging)
+        if request.volume_capability.HasField("block"):
+            self._disk(data)
+        else:
+            self._bind(data, staging)
 
     def _NodeUnstageVolume(self, request: Any, context: Any) -> None:  # noqa: N802
         self._unmount(request.staging_target_path)
+        data = self.data(request.volume_id)
+        if data.is_file() and self._mounts:
+            subprocess.run(["losetup", "-d", self._disk(data)], check=True)
 
     def _NodePublishVolume(self, request: Any, context: Any) -> None:  # noqa: N802
         ephemeral = request.volume_context.get("csi.storage.k8s.io/ephemeral") == "true"
         if ephemeral:
             self.data(request.volume_id).mkdir(parents=True, exist_ok=True)
-        source = self._known(request, context)
-        if STAGE in self._capabilities and not ephemeral:
+        source, block = self._known(request, context), request.volume_capability.HasField("block")
+        if STAGE in self._capabilities and not ephemeral and not block:
             source = Path(request.staging_target_path)
             if not self.mounted(source):
                 context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the volume is not staged")
         if not os.path.isdir(os.path.dirname(request.target_path)):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no folder for the target path")
-        os.makedirs(request.target_path, exist_ok=True)
-        self._bind(source, request.target_path)
+        if block:
+            Path(request.target_path).touch()
+            if self._mounts:
+                self._bind(Path(self._disk(source)), request.target_path)
+        else:
+            os.makedirs(request.target_path, exist_ok=True)
+            self._bind(source, request.target_path)
 
     def _NodeUnpublishVolume(self, request: Any, context: Any) -> None:  # noqa: N802
         self._unmount(request.target_path)
         if os.path.isdir(request.target_path):
             os.rmdir(request.target_path)
+        else:
+            Path(request.target_path).unlink(missing_ok=True)
         if request.volume_id.startswith("csi-"):  # of one pod alone
             subprocess.run(["rm", "-rf", "--one-file-system", self.data(request.volume_id)], check=True)
 
@@ -245,6 +264,14 @@ class CsiDriver:
         return pb.NodeExpandVolumeResponse(capacity_bytes=request.capacity_range.required_bytes)
 
     # Mounts
+
+    def _disk(self, data: Path) -> str:
+        """The loop device of a file, made if there is none."""
+        if not self._mounts:
+            return ""
+        found = subprocess.run(["losetup", "-j", data], check=True, capture_output=True, text=True).stdout
+        made = ["losetup", "--find", "--show", str(data)]
+        return found.partition(":")[0] or subprocess.check_output(made, text=True).strip()
 
     def mounted(self, path: Path | str) -> bool:
         if not self._mounts:

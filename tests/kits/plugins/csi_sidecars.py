@@ -77,14 +77,17 @@ class Sidecars:
             waits = "volume.kubernetes.io/storage-provisioner" not in meta.get("annotations", {})
             if storage_class is None or spec.get("volumeName") or waits:
                 continue
-            size = spec["resources"]["requests"]["storage"]
+            size, block = spec["resources"]["requests"]["storage"], spec["volumeMode"] == "Block"
+            capability = {"block": pb.BlockVolume()} if block else {"mount": pb.MountVolume()}
             request = pb.CreateVolumeRequest(
                 name=f"pvc-{meta['uid']}",
                 capacity_range=pb.CapacityRange(required_bytes=byte_count(size)),
                 parameters=storage_class.get("parameters", {}),
+                volume_capabilities=[pb.VolumeCapability(**capability)],
             )
             made = self._call("CreateVolume", request, pb.CreateVolumeResponse).volume
-            source = {"driver": self._driver.name, "volumeHandle": made.volume_id, "fsType": "ext4"}
+            source = {"driver": self._driver.name, "volumeHandle": made.volume_id}
+            source |= {} if block else {"fsType": "ext4"}
             source["volumeAttributes"] = dict(made.volume_context) or {"made": "here"}
             reference = {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "uid": meta["uid"]}
             body = {
@@ -95,6 +98,7 @@ class Sidecars:
                 "spec": {
                     "capacity": {"storage": size},
                     "accessModes": spec["accessModes"],
+                    "volumeMode": spec["volumeMode"],
                     "storageClassName": spec["storageClassName"],
                     "persistentVolumeReclaimPolicy": storage_class["reclaimPolicy"],
                     "claimRef": reference | {"namespace": meta["namespace"], "name": meta["name"]},

@@ -90,6 +90,8 @@ def test_all_pods_have_what_is_not_reserved() -> None:
     assert node_limits(capacity, {}) == Resources(cpu_shares=4096, memory_limit_bytes=8 << 30)
     reserved = {"cpu": Fraction(1, 2), "memory": Fraction(1 << 30)}
     assert node_limits(capacity, reserved) == Resources(cpu_shares=3584, memory_limit_bytes=7 << 30)
+    pids = node_limits(capacity | {"pid": Fraction(4096)}, {"pid": Fraction(96)})
+    assert pids == Resources(cpu_shares=4096, memory_limit_bytes=8 << 30, pids_limit=4000)
 
 
 def test_the_wider_of_two_holds_neither_back() -> None:

@@ -37,7 +37,7 @@ class FakeFiles:
     def exists(self, path: str) -> bool:
         return path in self.groups
 
-    def write(self, path: str, limits: Resources) -> None:
+    def write(self, path: str, limits: Resources, *, others_stay: bool = False) -> None:
         if path not in self.groups:
             raise FileNotFoundError(path)
         self.groups[path] = replace(limits, cpu_shares=limits.cpu_shares or self.groups[path].cpu_shares)

@@ -63,8 +63,6 @@ class TestThresholds:
     @pytest.mark.parametrize(
         ("flag", "words"),
         [
-            ("--enforce-node-allocatable=system-reserved", "want pods or none: 'system-reserved'"),
-            ("--enforce-node-allocatable=none,pods", "none excludes pods"),
             ("--cgroup-root=kube", "want the path of a control group"),
             ("--cgroup-root=/a/../b", "want the path of a control group"),
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -19,7 +19,7 @@ from kubeapi.storage.volumeattachment import VolumeAttachment, attachment_name
 from kubelet.plugins.rpc import RpcError
 from kubelet.plugins.watcher import PluginInfo, PluginRefused
 from kubelet.volume.csi.drivers import NODE_ID_ANNOTATION, CsiError
-from kubelet.volume.csi.volume import owns_files
+from kubelet.volume.csi.volume import owns_files, selinux_option
 from kubelet.volume.csi.volumes import CsiMount
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import make_pod
@@ -69,6 +69,46 @@ async def test_a_driver_without_staging_is_only_asked_to_publish(machine: Machin
     await volumes.tear_down(machine.folder(make_pod(), "pv-1"))
     assert driver.methods() == ["NodePublishVolume", "NodeUnpublishVolume"]
     assert machine.left() == []
+
+
+async def test_a_block_volume_is_asked_for_as_a_device_and_given_back(machine: Machine) -> None:
+    machine.settings(fsGroupPolicy="File")
+    driver = await machine.driver(STAGE, MOUNT_GROUP)
+    driver.data("h-1").parent.mkdir(parents=True)
+    driver.data("h-1").touch()
+    volumes = await machine.start_kubelet()
+    pod, volume = (
+        make_pod({"securityContext": {"fsGroup": 7}}),
+        persistent(volumeMode="Block", mountOptions=["noatime"]),
+    )
+    mount = await mounted(volumes, pod, volume)
+    assert (mount.owns_files, Path(mount.path).is_file()) == (False, True)
+    for method in ("NodeStageVolume", "NodePublishVolume"):
+        capability = driver.last(method).volume_capability
+        assert (capability.HasField("block"), capability.HasField("mount")) == (True, False)
+    volumes = await machine.start_kubelet()
+    await volumes.tear_down(machine.folder(pod, "pv-1"))
+    assert driver.methods()[2:] == ["NodeUnpublishVolume", "NodeUnstageVolume"]
+    assert machine.left() == []
+
+
+@pytest.mark.parametrize(
+    ("labelled", "settings", "spec", "option"),
+    [
+        (True, {"seLinuxMount": True}, {}, ('context="system_u:object_r:container_file_t:s0:c1,c2"',)),
+        (True, {"seLinuxMount": True}, {"accessModes": ["ReadWriteOnce"]}, ()),
+        (True, {"seLinuxMount": True}, {"volumeMode": "Block"}, ()),
+        (True, {}, {}, ()),
+        (False, {"seLinuxMount": True}, {}, ()),
+    ],
+)
+def test_a_volume_of_one_pod_is_mounted_with_its_label(
+    labelled: bool, settings: dict[str, bool], spec: dict[str, Any], option: tuple[str, ...]
+) -> None:
+    labels = {"seLinuxOptions": {"level": "s0:c1,c2"}} if labelled else {}
+    driver = from_dict(CSIDriver, {"metadata": {"name": NAME}, "spec": settings})
+    volume = persistent(**{"accessModes": ["ReadWriteOncePod"], **spec})
+    assert selinux_option(make_pod({"securityContext": labels}), volume, driver) == option
 
 
 async def test_a_volume_of_one_pod_gets_its_secret_pod_and_tokens(machine: Machine) -> None:
