@@ -91,8 +91,8 @@ class DockerRuntime(Images, Sessions):
         self._info: RuntimeInfo | None = None
         self._inspected: dict[str, ContainerStatus] = {}  # by id, dropped by events and when no longer listed
         self._images: dict[str, ImageInfo] = {}  # by id, of listed containers
-        self._stopped: set[str] = set()
-        """Ids of what has ended when asked to: an engine whose disk is full goes on listing it as running."""
+        self._ended: set[str] = set()
+        """Ids of what certainly has ended: an engine whose disk is full goes on listing it as running."""
 
     # --- the engine
 
@@ -122,7 +122,7 @@ class DockerRuntime(Images, Sessions):
         self._inspected = {
             container_id: status for container_id, status in self._inspected.items() if container_id in listed
         }
-        self._stopped &= listed
+        self._ended &= listed
         used = {item["ImageID"] for item in items}
         self._images = {image_id: image for image_id, image in self._images.items() if image_id in used}
         return pods
@@ -134,7 +134,7 @@ class DockerRuntime(Images, Sessions):
     async def _list(self, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = await self._client.call(self._sdk.containers, all=True, filters=dict(filters))
         for item in items:
-            if item["Id"] in self._stopped and listed_state(item) == "running":
+            if item["Id"] in self._ended and listed_state(item) == "running":
                 item["State"] = "exited"
         return items
 
@@ -209,6 +209,10 @@ class DockerRuntime(Images, Sessions):
             event = runtime_event(document)
             if event is not None:
                 self._inspected.pop(event.container_id, None)
+                if event.type == "die":
+                    self._ended.add(event.container_id)
+                elif event.type == "start":
+                    self._ended.discard(event.container_id)
                 yield event
         raise RuntimeUnavailable("the container runtime ended the event stream")
 
@@ -364,6 +368,7 @@ class DockerRuntime(Images, Sessions):
         return not is_sandbox(item) or listed_state(item) != "exited"
 
     async def start_container(self, container_id: str) -> None:
+        self._ended.discard(container_id)
         try:
             await self._client.call(self._sdk.start, container_id)
         except RuntimeUnavailable:
@@ -399,12 +404,12 @@ class DockerRuntime(Images, Sessions):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(grace_seconds):
                         await self.wait_container(container_id)
-                    self._stopped.add(container_id)
+                    self._ended.add(container_id)
                     return
             await self.kill_container(container_id)
             async with asyncio.timeout(KILL_WAIT_SECONDS):
                 await self.wait_container(container_id)
-            self._stopped.add(container_id)
+            self._ended.add(container_id)
         except EngineNotFound:
             return
         except TimeoutError:

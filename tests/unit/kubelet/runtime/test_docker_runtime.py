@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kubelet.runtime.configs import PodRef, SandboxConfig
 from kubelet.runtime.docker import names
 from kubelet.runtime.docker.bodies import Host
 from kubelet.runtime.docker.runtime import DockerRuntime
+from kubelet.runtime.interface import RuntimeUnavailable
 
 CONFIG = SandboxConfig(pod=PodRef("uid-1", "default", "web"))
 ID = "c" * 64
@@ -91,6 +93,34 @@ class FullEngine:
         state = {"Status": "exited" if ended else "running", "Running": not ended, "ExitCode": 137 if ended else 0}
         times = {"StartedAt": "2026-01-01T00:00:00Z", "FinishedAt": "2026-01-01T00:01:00Z"}
         return {"State": state | times, "Created": "2026-01-01T00:00:00Z", "Config": {}, "HostConfig": {}}
+
+
+async def test_what_ends_by_itself_is_not_running_whatever_an_engine_with_a_full_disk_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def documents(*_: Any, **__: Any) -> AsyncIterator[Any]:
+        async def read() -> AsyncIterator[Any]:
+            for name, kind in (("app", "die"), ("pause", "die"), ("pause", "start")):
+                engine.killed.add(name)
+                labels = names.sandbox_labels(CONFIG)
+                yield {"Type": "container", "Action": kind, "Actor": {"ID": name, "Attributes": labels}, "timeNano": 1}
+
+        return read()
+
+    async def no_image(_: str) -> None: ...
+
+    runtime, engine = DockerRuntime(f"unix://{tmp_path / 'none.sock'}"), FullEngine()
+    monkeypatch.setattr(runtime, "_sdk", engine)
+    monkeypatch.setattr(runtime._client, "documents", documents)
+    monkeypatch.setattr(runtime, "image_status", no_image)
+    assert (await runtime.pods())["uid-1"].containers[0].state == "running"
+    seen = []
+    with pytest.raises(RuntimeUnavailable):
+        async for _ in await runtime.events():
+            pod = (await runtime.pods())["uid-1"]
+            seen.append((pod.containers[0].state, pod.running))
+    assert seen == [("exited", True), ("exited", False), ("exited", True)]
+    await runtime.close()
 
 
 async def test_what_has_ended_is_not_running_whatever_an_engine_with_a_full_disk_lists(
