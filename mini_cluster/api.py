@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,16 +16,19 @@ REQUEST_SECONDS = 5.0
 
 
 class AdminApi:
-    """A connection to the API server, which is kept for the next request."""
+    """A connection to the API server, which is kept for the next request.
+
+    `authority` is the cluster's certificate authority: its PEM file, in base64.
+    """
 
     def __init__(self, layout: Layout, port: int) -> None:
-        self._client = _client(f"https://127.0.0.1:{port}", layout.pki)
+        self._client, self.authority = _client(f"https://127.0.0.1:{port}", layout.pki), _authority(layout.pki)
 
     @classmethod
     def at(cls, url: str, pki: Path) -> Self:
         """Connects to the API server of any cluster whose administrator's certificate is in the folder."""
         api = cls.__new__(cls)
-        api._client = _client(url, pki)
+        api._client, api.authority = _client(url, pki), _authority(pki)
         return api
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -71,6 +75,10 @@ def _client(url: str, pki: Path) -> httpx.Client:
         ca_file=str(pki / "ca.crt"), cert_file=str(pki / "admin.crt"), key_file=str(pki / "admin.key")
     )
     return httpx.Client(base_url=url, verify=context, timeout=REQUEST_SECONDS, trust_env=False)
+
+
+def _authority(pki: Path) -> str:
+    return base64.b64encode((pki / "ca.crt").read_bytes()).decode()
 
 
 def _ready(node: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mini_cluster.cluster.components import CONTROLLER_MANAGER, SCHEDULER
-from mini_cluster.cluster.layout import INGRESS_CONTROLLER
+from mini_cluster.cluster.layout import INGRESS_CONTROLLER, METRICS_SERVER
 from mini_cluster.pki.certificates import ensure
 from mini_cluster.pki.encryption import ensure_encryption
 from mini_cluster.pki.identities import LOCAL_HOSTS, control_plane_certificates, node_certificates
@@ -45,7 +45,7 @@ def main() -> int:
 
 def write_kubeconfigs(pki: Path, nodes: list[str]) -> None:
     """Writes a kubeconfig for each daemon, beside the certificates."""
-    names = [CONTROLLER_MANAGER, SCHEDULER, INGRESS_CONTROLLER]
+    names = [CONTROLLER_MANAGER, SCHEDULER, INGRESS_CONTROLLER, METRICS_SERVER]
     for node in nodes:
         names += [f"{daemon}-{node}" for daemon in ("kubelet", "kube-proxy", "kube-dns", "netagent")]
     for name in names:

@@ -382,7 +382,7 @@ class Cluster:
         if state.has_networks and hosts.enable_forwarding():
             state = state.with_forwarding_enabled()
         self._begin(state)
-        with making_objects(self._api, state, deadline):
+        with making_objects(self._api, state, deadline, self.layout.loopback):
             self._supervisor.perform({"op": "apply"})
         self._forget_nodes(before, state)
         self._await_nodes({node.name for node in state.nodes if node.in_use}, deadline)

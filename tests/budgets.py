@@ -30,6 +30,7 @@ BUDGET_SECONDS = {
     "unit/kubelet": 20,
     "unit/kubeproxy": 3,
     "unit/netagent": 5,
+    "unit/metrics_server": 3,
     "unit/mini_cluster": 10,
     "unit/scheduler": 15,
     "golden": 120,

@@ -1,11 +1,10 @@
-"""Sends reviews (questions as API objects) to a server that a kubeconfig names, and returns their answers.
+"""Sends reviews (questions as API objects) to another server, and returns their answers.
 
 Source: Kubernetes documentation, "Webhook Mode".
 """
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,7 +12,7 @@ import orjson
 
 from apimachinery.errors import StatusError
 from componentbase.clock import Clock
-from kubeclient.access.config import ConfigError, load_config
+from kubeclient.access.config import ClientConfig
 from kubeclient.backoff import Backoff
 from kubeclient.rest import RestClient
 
@@ -28,19 +27,14 @@ class ReviewFailed(Exception):
 
 
 class ReviewClient:
-    """One server that answers reviews. The server's whole URL stands in the kubeconfig, with its path."""
+    """One server that answers reviews."""
 
-    def __init__(self, kubeconfig: str, clock: Clock, max_connections: int = 64) -> None:
-        """Raises: ConfigError, naming the file."""
+    def __init__(self, config: ClientConfig, clock: Clock, max_connections: int = 64) -> None:
+        """`config` has the whole URL, with the path of the reviews. Raises: OSError, ssl.SSLError."""
         self._clock = clock
-        try:
-            self._rest = RestClient(
-                load_config(kubeconfig), user_agent="kube-apiserver", max_connections=max_connections, clock=clock
-            )
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"{kubeconfig}: {error}") from None
-        url = urlsplit(self._rest.config.server)
-        self._path = "" if self._rest.config.path_prefix else "/"
+        self._rest = RestClient(config, user_agent="kube-apiserver", max_connections=max_connections, clock=clock)
+        url = urlsplit(config.server)
+        self._path = "" if config.path_prefix else "/"
         self._params = dict(parse_qsl(url.query))
         self._waiting = 0
 

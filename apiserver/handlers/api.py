@@ -6,27 +6,32 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields
 from functools import partial
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, Protocol
 
 from apimachinery.catalogue import CatalogueError
 from apiserver.auth.authentication.authenticator import Authenticator
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.authorizer import Authorizer
-from apiserver.custommetrics.scraper import PodScraper
 from apiserver.proxy.kubelet import KubeletClient
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
 from apiserver.request.message import Answer, Request
-from apiserver.resourcemetrics.collector import UsageCollector
 from apiserver.storage import CachedStorage
 from componentbase.clock import Clock
 
 Handler = Callable[..., Awaitable[Answer]]
 """`async def handler(request, store, *, SERVICE…)`: `store` is the registry of the resource that the path names; each
-keyword-only parameter gets the field of `Services` of its name."""
+keyword-only parameter gets the field of the services of its name."""
 
 QuickAnswer = Callable[[Request, Store[Any]], bytes]
 """Returns the body of an answer that needs no waiting; b"" leaves the request to the handler. Raises: StatusError."""
+
+
+class AnyServices(Protocol):
+    """A dataclass of the services that handlers may name."""
+
+    @property
+    def stores(self) -> Stores: ...
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,15 @@ class Services:
     authorizer: Authorizer
     clock: Clock
     kubelet: KubeletClient
-    scraper: PodScraper
     storage: CachedStorage
     stores: Stores
     tokens: ServiceAccountTokens
-    usage: UsageCollector
 
 
-def bind(handler: Handler, store: Store[Any], services: Services) -> Callable[[Request], Awaitable[Answer]]:
+def bind(handler: Handler, store: Store[Any], services: AnyServices) -> Callable[[Request], Awaitable[Answer]]:
     """The handler with everything but the request. Raises: CatalogueError for a service that does not exist."""
     wanted = [item.name for item in signature(handler).parameters.values() if item.kind is Parameter.KEYWORD_ONLY]
-    if unknown := set(wanted) - {field.name for field in fields(services)}:
+    if unknown := set(wanted) - {field.name for field in fields(services)}:  # type: ignore[arg-type]
         raise CatalogueError(f"a handler of {store.resource} asks for services that do not exist: {sorted(unknown)}")
     return partial(handler, store=store, **{name: getattr(services, name) for name in wanted})
 

@@ -25,7 +25,7 @@ from apiserver.auth.authentication.oidc.configuration import (
 from apiserver.auth.authentication.token_file import TokenFileError, read_token_file
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW
-from apiserver.options.authentication import OidcOptions, WebhookTokenOptions
+from apiserver.options.authentication import OidcOptions, RequestHeaderOptions, WebhookTokenOptions
 from apiserver.options.options import Options
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
@@ -56,7 +56,7 @@ def make_authenticator(
         accounts,
         _anonymous(options, configuration),
         sources=sources,
-        front_proxy=_front_proxy(options),
+        front_proxy=front_proxy(options.authentication.request_header, options.client_ca_file),
     )
 
 
@@ -124,13 +124,13 @@ def _configuration_of_flags(oidc: OidcOptions, own_issuers: list[str]) -> Authen
     return check(AuthenticationConfiguration(jwt=[authenticator]), own_issuers)
 
 
-def _front_proxy(options: Options) -> FrontProxy | None:
-    headers = options.authentication.request_header
+def front_proxy(headers: RequestHeaderOptions, client_ca_file: str) -> FrontProxy | None:
+    """`client_ca_file` has the authority of users. Raises: FatalError."""
     if not headers.client_ca_file:
         return None
     settings = FrontProxySettings(
         authorities=_authorities("--requestheader-client-ca-file", headers.client_ca_file),
-        client_authorities=_authorities("--client-ca-file", options.client_ca_file),
+        client_authorities=_authorities("--client-ca-file", client_ca_file),
         allowed_names=frozenset(headers.allowed_names),
         user_headers=_lower(headers.username_headers),
         uid_headers=_lower(headers.uid_headers),

@@ -30,14 +30,16 @@ def add_generic(subresources: Subresources, resource: Resource[Any]) -> None:
         subresources.add(scale_of(resource))
 
 
-def virtual_handlers(catalogue: Catalogue) -> dict[tuple[str, str], Mapping[str, Handler]]:
+def virtual_handlers(
+    catalogue: Catalogue, folder: str = "apiserver.virtual"
+) -> dict[tuple[str, str], Mapping[str, Handler]]:
     """By (group, plural): what answers for the kinds that are not stored. Raises: CatalogueError when nothing does."""
     handlers = {
         (virtual.group, plural): by_verb
-        for virtual in collect("apiserver.virtual", "VIRTUAL", Virtual).values()
+        for virtual in collect(folder, "VIRTUAL", Virtual).values()
         for plural, by_verb in virtual.handlers.items()
     }
     for resource in catalogue:
         if not resource.stored and set(handlers.get((resource.group, resource.plural), ())) != set(resource.verbs):
-            raise CatalogueError(f"{resource} is not stored, and apiserver/virtual/ does not answer for its verbs")
+            raise CatalogueError(f"{resource} is not stored, and {folder} does not answer for its verbs")
     return handlers

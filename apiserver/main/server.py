@@ -17,10 +17,10 @@ from apiserver.aggregation.proxy import Aggregator
 from apiserver.apiextensions.hooks import DefinitionHooks
 from apiserver.apiextensions.serving import CustomKinds
 from apiserver.apiextensions.upkeep import DefinitionUpkeep
+from apiserver.auth.authentication.openid import add_openid
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import Sources
 from apiserver.auth.authorization.rbac import Rbac
-from apiserver.custommetrics.scraper import PodScraper
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.foreign import ForeignVersions
 from apiserver.discovery.openapi.serving import Documents
@@ -68,7 +68,6 @@ from apiserver.registry.params import BINDINGS, POLICIES, ParamHooks
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
 from apiserver.request.user import APISERVER
-from apiserver.resourcemetrics.collector import UsageCollector
 from apiserver.storage import CachedStorage, Storage
 from apiserver.storage.interface import StorageError
 from apiserver.storage.view import ViewConversion, ViewStorage
@@ -144,11 +143,9 @@ class ApiServer:
                 authorizer=authorizer,
                 clock=clock,
                 kubelet=kubelet,
-                scraper=PodScraper(clock),
                 storage=self.storage,
                 stores=self.stores,
                 tokens=tokens,
-                usage=UsageCollector(kubelet, clock),
             ),
             subresources,
             virtual_handlers(catalogue),
@@ -162,7 +159,8 @@ class ApiServer:
         flows = make_flow_control(options, catalogue, self.storage)
         self._limits = in_flight_limits(options, bounded=flows is None)
         metrics = RequestMetrics(self._limits)
-        web = make_web(discovery, documents, tokens, metrics, self._checks())
+        web = make_web(discovery, documents, metrics, self._checks())
+        add_openid(web, tokens)
         self._flow_keeper: FlowControlKeeper | None = None
         if flows is not None:
             self._flow_keeper = FlowControlKeeper(flows, self.stores, self.storage, clock, APISERVER)

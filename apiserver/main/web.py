@@ -15,8 +15,6 @@ from starlette.responses import Response as WebResponse
 
 from apimachinery.errors import StatusError
 from apimachinery.times import format_time
-from apiserver.auth.authentication.openid import add_openid
-from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents, add_routes
 from apiserver.http import negotiation
@@ -57,7 +55,6 @@ def version_info() -> dict[str, str]:
 def make_web(
     discovery: Discovery,
     documents: Documents,
-    tokens: ServiceAccountTokens,
     requests: RequestMetrics,
     checks: dict[str, dict[str, Check]],
 ) -> FastAPI:
@@ -65,7 +62,6 @@ def make_web(
     _add_errors(web)
     health.add_routes(web, checks)
     _add_discovery(web, discovery)
-    add_openid(web, tokens)
     add_routes(web, documents)
 
     @web.get("/version")

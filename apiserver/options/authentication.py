@@ -89,7 +89,7 @@ def add_authentication(parser: argparse.ArgumentParser) -> None:
     )
     _add_webhook(group)
     _add_oidc(parser)
-    _add_request_headers(parser)
+    add_request_headers(parser)
 
 
 def _add_webhook(group: argparse._ArgumentGroup) -> None:
@@ -129,7 +129,7 @@ def _add_oidc(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_request_headers(parser: argparse.ArgumentParser) -> None:
+def add_request_headers(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("front proxies, which name the user of a request in headers")
     group.add_argument(
         "--requestheader-client-ca-file",
@@ -169,8 +169,12 @@ def authentication_options(parser: argparse.ArgumentParser, args: argparse.Names
         args,
         webhook=WebhookTokenOptions(**_named(args, "authentication_token_webhook_")),
         oidc=oidc,
-        request_header=RequestHeaderOptions(**_named(args, "requestheader_")),
+        request_header=request_headers(args),
     )
+
+
+def request_headers(args: argparse.Namespace) -> RequestHeaderOptions:
+    return RequestHeaderOptions(**_named(args, "requestheader_"))
 
 
 def _named(args: argparse.Namespace, prefix: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, object_n
 from apimachinery.names import path_segment_errors
 from apimachinery.resource import Resource
 from apiserver.handlers._shared import with_warnings
-from apiserver.handlers.api import Handler, Services, bind, quick_answer_of
+from apiserver.handlers.api import AnyServices, Handler, bind, quick_answer_of
 from apiserver.handlers.create import create
 from apiserver.handlers.delete import delete
 from apiserver.handlers.deletecollection import delete_collection
@@ -53,7 +53,7 @@ class Routes:
 
     def __init__(
         self,
-        services: Services,
+        services: AnyServices,
         subresources: Subresources,
         virtual: Mapping[tuple[str, str], Mapping[str, Handler]],
     ) -> None:
@@ -138,14 +138,14 @@ class Routes:
         return route
 
 
-def _route(handler: Handler, store: Store[Any], services: Services, long_running: bool) -> Route:
+def _route(handler: Handler, store: Store[Any], services: AnyServices, long_running: bool) -> Route:
     bound = bind(handler, store, services)
     if store.resource.deprecated:
         return Route(_warning_of_deprecation(bound, store.resource), long_running)
     return Route(bound, long_running, quick_answer_of(handler, store))
 
 
-def _sub_route(handler: Handler, store: Store[Any], services: Services, subresource: Subresource) -> Route:
+def _sub_route(handler: Handler, store: Store[Any], services: AnyServices, subresource: Subresource) -> Route:
     route = _route(handler, store, services, subresource.long_running)
     return replace(route, handler=_admitted(route.handler, store, subresource)) if subresource.connects else route
 

@@ -6,7 +6,7 @@ Source: Kubernetes documentation, "Communication between Nodes and the Control P
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,47 +33,16 @@ class Location:
     port: int
 
 
-class KubeletClient:
-    def __init__(self, ca_file: str, cert_file: str, key_file: str, storage: Storage, nodes: Any) -> None:
-        """`ca_file` signed the kubelets' certificates; the others are this server's own. `nodes` is the Node resource.
+class Kubelets:
+    """Speaks to kubelets wherever they are."""
 
-        Without `ca_file` any certificate of a kubelet is taken.
-        """
-        self._files = ca_file, cert_file, key_file
-        self._storage = storage
-        self._nodes = nodes
+    def __init__(self, make_context: Callable[[], ssl.SSLContext]) -> None:
+        self._make_context = make_context
         self._context: ssl.SSLContext | None = None
-
-    async def locate(self, node_name: str) -> Location:
-        """Looks at what is stored now where the cache has no address, for the node may just have told it.
-
-        Raises: NotFound for an unknown node; UnclassifiedError for one without an address, as upstream has it.
-        """
-        location = self._location(self._storage.peek(self._nodes, "", node_name))
-        if location is None:
-            entry = await self._storage.get(self._nodes, "", node_name, min_revision=None)
-            if entry is None:
-                raise object_not_found("nodes", "", node_name)
-            location = self._location(entry)
-        if location is None:
-            raise UnclassifiedError("no preferred addresses found; known addresses: []")
-        return location
-
-    def _location(self, entry: Entry | None) -> Location | None:
-        """Returns None for a node without an address."""
-        if entry is None:
-            return None
-        status = decode(self._nodes.model, entry.value).status
-        addresses = {address.type: address.address for address in reversed(status.addresses or ())}
-        host = next((addresses[kind] for kind in ADDRESS_TYPES if addresses.get(kind)), "")
-        return Location(entry.name, host, status.daemonEndpoints.kubeletEndpoint.Port or DEFAULT_PORT) if host else None
 
     def tls(self) -> ssl.SSLContext:
         if self._context is None:
-            ca_file, cert_file, key_file = self._files
-            self._context = tls.client_context(
-                ca_file=ca_file, cert_file=cert_file, key_file=key_file, insecure=not ca_file
-            )
+            self._context = self._make_context()
         return self._context
 
     async def open(
@@ -96,6 +65,48 @@ class KubeletClient:
             raise ServiceUnavailable(f"the kubelet of {location.node} did not answer in time") from None
         except ConnectionError as error:
             raise ServiceUnavailable(f"the kubelet of {location.node} broke off: {error}") from None
+
+
+class KubeletClient(Kubelets):
+    """Finds kubelets by what is stored of their nodes."""
+
+    def __init__(self, ca_file: str, cert_file: str, key_file: str, storage: Storage, nodes: Any) -> None:
+        """`ca_file` signed the kubelets' certificates; the others are this server's own. `nodes` is the Node resource.
+
+        Without `ca_file` any certificate of a kubelet is taken.
+        """
+        files = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
+        super().__init__(lambda: tls.client_context(**files, insecure=not ca_file))
+        self._storage = storage
+        self._nodes = nodes
+
+    async def locate(self, node_name: str) -> Location:
+        """Looks at what is stored now where the cache has no address, for the node may just have told it.
+
+        Raises: NotFound for an unknown node; UnclassifiedError for one without an address, as upstream has it.
+        """
+        location = self._location(self._storage.peek(self._nodes, "", node_name))
+        if location is None:
+            entry = await self._storage.get(self._nodes, "", node_name, min_revision=None)
+            if entry is None:
+                raise object_not_found("nodes", "", node_name)
+            location = self._location(entry)
+        if location is None:
+            raise UnclassifiedError("no preferred addresses found; known addresses: []")
+        return location
+
+    def _location(self, entry: Entry | None) -> Location | None:
+        """Returns None for a node without an address."""
+        if entry is None:
+            return None
+        return location_of(entry.name, decode(self._nodes.model, entry.value).status)
+
+
+def location_of(name: str, status: Any) -> Location | None:
+    """Reads the status of a node. Returns None for one without an address."""
+    addresses = {address.type: address.address for address in reversed(status.addresses or ())}
+    host = next((addresses[kind] for kind in ADDRESS_TYPES if addresses.get(kind)), "")
+    return Location(name, host, status.daemonEndpoints.kubeletEndpoint.Port or DEFAULT_PORT) if host else None
 
 
 def unreachable_reason(error: Exception) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from ipaddress import IPv4Address
 
 from mini_cluster.cluster.cloud import cloud_components, group_flags, scheduler_config
 from mini_cluster.cluster.component import Component, HttpProbe, HttpsProbe, Programs
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.ingress import ingress_controller
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
+from mini_cluster.cluster.metrics import metrics_server
 from mini_cluster.cluster.registry import registry
 from mini_cluster.cluster.state import ClusterState, NodeState
 from mini_cluster.cluster.worker_host import KUBELET_PORT, NETAGENT_PORT, WorkerHost, node_component_names
@@ -59,6 +59,8 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
         if state.cloud
         else []
     )
+    if state.nodes or state.join_address:
+        clouds.append(metrics_server(layout, programs, FRONT_PROXY, needs=(API_SERVER,)))
     if state.nodes:
         engines = [node_component_names(node.name)[0] for node in state.nodes if not node.stopped]
         clouds.append(ingress_controller(layout, state, programs, needs=(API_SERVER, *engines[:1])))
@@ -67,19 +69,17 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
 
 def _node_routes(layout: Layout, programs: Programs) -> Component:
     """Returns the agent that keeps the machine's routes to nodes on other machines: it is the way of its own hosts."""
-    # An address of loopback that no other cluster's agent has: agents of several may run on the machine.
-    address = str(IPv4Address((127 << 24) + int(layout.key, 16)))
     program = (
         programs.script("netagent"),
         f"--kubeconfig={layout.component_kubeconfig(NODE_ROUTES)}",
         f"--hostname-override={NODE_ROUTES}",
         "--rooms=routes",
         f"--route-metric={layout.node_route_metric}",
-        f"--health-address={address}",
+        f"--health-address={layout.loopback}",
         f"--health-port={NETAGENT_PORT}",
         f"--log-file={layout.log(NODE_ROUTES)}",
     )
-    return Component(NODE_ROUTES, program, HttpProbe(address, NETAGENT_PORT, "/readyz"), needs=(API_SERVER,))
+    return Component(NODE_ROUTES, program, HttpProbe(layout.loopback, NETAGENT_PORT, "/readyz"), needs=(API_SERVER,))
 
 
 def _etcd(layout: Layout, members: Sequence[EtcdMember], member: EtcdMember, programs: Programs) -> Component:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 MARKER = "MINI_KUBERNETES_CLUSTER"
@@ -59,6 +60,7 @@ class NodeLayout:
 
 
 INGRESS_CONTROLLER = "ingress-controller"
+METRICS_SERVER = "metrics-server"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Layout:
     @property
     def key(self) -> str:
         return cluster_key(self.root)
+
+    @property
+    def loopback(self) -> str:
+        """Returns an address of loopback that no other cluster's daemons use."""
+        return str(IPv4Address((127 << 24) + int(self.key, 16)))
 
     @property
     def kubeconfig(self) -> Path:

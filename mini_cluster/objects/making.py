@@ -20,15 +20,16 @@ Connect = Callable[[ClusterState], AbstractContextManager["AdminApi"]]
 
 
 @contextmanager
-def making_objects(connect: Connect, state: ClusterState, deadline: float) -> Iterator[None]:
+def making_objects(connect: Connect, state: ClusterState, deadline: float, metrics_host: str) -> Iterator[None]:
     """Makes them as soon as the API server answers, while the block goes on; all are made when it is left.
+    `metrics_host` is where the API server finds the metrics server.
 
     Daemons that are started in the block need them. Raises: ApiError when they can't be made before `deadline`
     (monotonic).
     """
     given_up = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        making = pool.submit(_make, connect, state, deadline, given_up)
+        making = pool.submit(_make, connect, state, deadline, metrics_host, given_up)
         try:
             yield
         except BaseException:
@@ -37,7 +38,7 @@ def making_objects(connect: Connect, state: ClusterState, deadline: float) -> It
         making.result()
 
 
-def _make(connect: Connect, state: ClusterState, deadline: float, given_up: threading.Event) -> None:
+def _make(connect: Connect, state: ClusterState, deadline: float, metrics_host: str, given_up: threading.Event) -> None:
     """A cluster with worker hosts has storage classes and DNS, and daemons of the local cloud have rights."""
     if state.joined is not None or not (state.nodes or state.join_address or state.cloud):
         return None
@@ -48,16 +49,21 @@ def _make(connect: Connect, state: ClusterState, deadline: float, given_up: thre
             try:
                 if state.cloud:
                     ensure_cloud_roles(api)
-                return ensure_objects(api, [each.dns_address for each in state.cluster_networks])
+                return ensure_objects(api, [each.dns_address for each in state.cluster_networks], metrics_host)
             except ApiError:
                 if given_up.wait(POLL_SECONDS) or monotonic() > deadline:
                     raise
 
 
-def ensure_objects(api: AdminApi, dns_addresses: Sequence[str]) -> None:
-    """Makes what every cluster with worker hosts has. Raises: ApiError."""
+def ensure_objects(api: AdminApi, dns_addresses: Sequence[str], metrics_host: str) -> None:
+    """Makes what every cluster with worker hosts has. `metrics_host` is where the API server finds the metrics server.
+
+    Raises: ApiError.
+    """
+    from mini_cluster.cluster.metrics import PORT
     from mini_cluster.objects.dns import ensure_dns
     from mini_cluster.objects.ingress import ensure_ingress
+    from mini_cluster.objects.metrics import ensure_metrics
     from mini_cluster.objects.netagent import ensure_netagent_role
     from mini_cluster.objects.storage import ensure_storage_classes
 
@@ -65,3 +71,4 @@ def ensure_objects(api: AdminApi, dns_addresses: Sequence[str]) -> None:
     ensure_dns(api, dns_addresses)
     ensure_ingress(api)
     ensure_storage_classes(api)
+    ensure_metrics(api, metrics_host, PORT)

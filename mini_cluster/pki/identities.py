@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER
 from mini_cluster.cluster.components import FRONT_PROXY, NODE_ROUTES
 from mini_cluster.cluster.families import SERVICE_CIDRS, first_of
-from mini_cluster.cluster.layout import INGRESS_CONTROLLER
+from mini_cluster.cluster.layout import INGRESS_CONTROLLER, METRICS_SERVER
 from mini_cluster.cluster.state import ClusterState
 from mini_cluster.pki.certificates import ETCD_AUTHORITY, FRONT_PROXY_AUTHORITY, Certificate
 
@@ -38,6 +38,7 @@ def control_plane_certificates(
         Certificate("admin", "kubernetes-admin", ADMINS),
         Certificate("kube-controller-manager", "system:kube-controller-manager", hosts=LOCAL_HOSTS),
         Certificate(INGRESS_CONTROLLER, f"system:{INGRESS_CONTROLLER}"),
+        Certificate(METRICS_SERVER, f"system:{METRICS_SERVER}", hosts=(f"{METRICS_SERVER}.kube-system.svc",)),
         Certificate("kube-scheduler", "system:kube-scheduler", hosts=LOCAL_HOSTS),
     ]
 

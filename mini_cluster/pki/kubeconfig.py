@@ -9,7 +9,7 @@ from componentbase.host.privatefiles import write_private
 from kubeclient.access.config import kubeconfig_text
 from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER
 from mini_cluster.cluster.components import CONTROLLER_MANAGER, NODE_ROUTES, SCHEDULER
-from mini_cluster.cluster.layout import INGRESS_CONTROLLER, Layout
+from mini_cluster.cluster.layout import INGRESS_CONTROLLER, METRICS_SERVER, Layout
 from mini_cluster.cluster.state import ClusterState
 
 CONTEXT = "mini-kubernetes"
@@ -43,6 +43,7 @@ def write_cluster_kubeconfigs(layout: Layout, state: ClusterState) -> None:
         CONTROLLER_MANAGER,
         SCHEDULER,
         INGRESS_CONTROLLER,
+        METRICS_SERVER,
         *cloud,
         *((NODE_ROUTES,) if state.join_address else ()),
     ):

@@ -15,6 +15,7 @@ from apiserver.request.info import RequestInfo
 from apiserver.request.user import User
 from componentbase import logs
 from componentbase.clock import Clock
+from kubeclient.access.config import ClientConfig, ConfigError, load_config
 
 GROUP = "authorization.k8s.io"
 VERSIONS = ("v1", "v1beta1")
@@ -43,11 +44,14 @@ class Question(NamedTuple):
 
 
 class Webhook:
-    def __init__(self, settings: WebhookSettings, clock: Clock) -> None:
-        """Raises: ConfigError."""
+    def __init__(self, settings: WebhookSettings, clock: Clock, config: ClientConfig | None = None) -> None:
+        """`config` is the way to the other server where no file tells it. Raises: ConfigError, naming the file."""
         self._settings = settings
         self._clock = clock
-        self._client = ReviewClient(settings.config_file, clock)
+        try:
+            self._client = ReviewClient(config or load_config(settings.config_file), clock)
+        except OSError as error:  # ssl.SSLError is one
+            raise ConfigError(f"{settings.config_file}: {error}") from None
         self._answers: dict[Question, tuple[float, Decision]] = {}
 
     def authorize(self, user: User, info: RequestInfo) -> Decision | Awaitable[Decision]:

@@ -11,10 +11,10 @@ from apimachinery.errors import NotFound, StatusError
 from apimachinery.text.durations import parse_duration
 from apimachinery.times import parse_time
 from controller_manager.controllers.autoscaling._replicas import MetricError, Reading, thousandths
-from kubeapi.metrics.podmetrics import RESOURCE as POD_METRICS
 from kubeclient.rest import RestClient
 from kubeclient.wire import quoted
 
+RESOURCE_METRICS = "/apis/metrics.k8s.io/v1beta1"
 CUSTOM, EXTERNAL = "custom.metrics.k8s.io", "external.metrics.k8s.io"
 DEFAULT_WINDOW_SECONDS = 60.0  # of a custom metric that does not tell its own
 
@@ -46,7 +46,9 @@ class MetricsClient:
             total = sum(map(thousandths, amounts))
             return name, Reading(total, parse_time(item["timestamp"]), parse_duration(item["window"]))
 
-        items = await self._read("resource", POD_METRICS.path(namespace), {"labelSelector": selector}, read)
+        items = await self._read(
+            "resource", f"{RESOURCE_METRICS}/namespaces/{quoted(namespace)}/pods", {"labelSelector": selector}, read
+        )
         return {name: reading for name, reading in items if reading is not None}
 
     async def of_pods(self, namespace: str, selector: str, metric: str, metric_selector: str) -> dict[str, Reading]:

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import orjson
+from pydantic import Field
 
 from apimachinery.errors import FieldError, StatusError, invalid
-from apimachinery.quantity import byte_count, cpu_millis
+from apimachinery.meta import Object
+from apimachinery.quantity import ResourceList, byte_count, cpu_millis
+from apimachinery.resource import Resource
 from componentbase import logs
-from kubeapi.metrics.nodemetrics import RESOURCE as NODE_METRICS
 from kubeclient.rest import RestClient
 from scheduler.events import ASSIGNED_POD, NODE, Change, ClusterEvent
 from scheduler.framework import MAX_SCORE, Cycle, FloatArray, Handle, Plugin, PluginArguments, PluginSpec
@@ -31,6 +33,17 @@ SUMMARIES = 8  # asked for at once
 SUMMARY_SECONDS = 5.0
 
 log = logs.logger(__name__)
+
+
+class NodeMetrics(Object):
+    """What a node uses, as the metrics server tells it."""
+
+    usage: ResourceList = Field(default_factory=dict)
+
+
+NODE_METRICS = Resource(
+    kind="NodeMetrics", plural="nodes", model=NodeMetrics, group="metrics.k8s.io", version="v1beta1", namespaced=False
+)
 
 
 class MeasuredUseArgs(PluginArguments):

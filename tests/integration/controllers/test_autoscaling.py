@@ -1,4 +1,4 @@
-"""Autoscalers with their controller, and the metrics of pods that the API server serves them."""
+"""Autoscalers with their controller, and the metrics of pods that the metrics server has for them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from componentbase.net.own_address import own_address
 from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.metrics import measured_api
 from tests.kits.eventually import eventually
 from tests.kits.manifests import container, deployment, pod
 from tests.kits.net.httpserver import Quiet, serve_in_thread
@@ -21,6 +22,12 @@ AT_ONCE = {
     "scaleUp": {"policies": [{"type": "Pods", "value": 100, "periodSeconds": 1}]},
     "scaleDown": {"stabilizationWindowSeconds": 0},
 }
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with measured_api(tmp_path_factory.mktemp("measured")) as (server, _):
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +153,8 @@ def test_custom_metrics_of_pods_of_objects_and_of_the_namespace(
     )
     run_exporter(api, namespace, exporter)
     root = f"/apis/custom.metrics.k8s.io/v1beta2/namespaces/{namespace}"
+
+    eventually(lambda: api.http.get(f"{root}/pods/*/hits").status_code == 200, "the exporter is known")
 
     def value(path: str, **query: str) -> str:
         answer = api.http.get(f"{root}/{path}", params=query)

@@ -83,5 +83,4 @@ ROLES = (
         allow(READ, "resourceclaims resourceclaims/status resourceclaimtemplates", "resource.k8s.io"),
         joins="view",
     ),
-    role("system:aggregated-metrics-reader", allow(READ, "nodes pods", "metrics.k8s.io"), joins="view"),
 )

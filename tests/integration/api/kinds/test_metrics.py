@@ -12,8 +12,8 @@ import pytest
 
 from tests.fakes.kubelet import FakeKubelet
 from tests.kits.control_plane.apiserver import ApiServer
-from tests.kits.control_plane.etcd import EtcdServer
-from tests.kits.identity.certificates import write_certificates
+from tests.kits.control_plane.metrics import measured_api
+from tests.kits.eventually import eventually
 
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 MERGE = {"content-type": "application/merge-patch+json"}
@@ -21,26 +21,20 @@ TIME = "2026-01-01T00:00:00Z"
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return write_certificates(tmp_path_factory.mktemp("pki"))
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ApiServer, dict[str, Path]]]:
+    with measured_api(tmp_path_factory.mktemp("measured")) as both:
+        yield both
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory, certificates: dict[str, Path]) -> Iterator[ApiServer]:
-    flags = [
-        f"--kubelet-certificate-authority={certificates['ca']}",
-        f"--kubelet-client-certificate={certificates['client']}",
-        f"--kubelet-client-key={certificates['client-key']}",
-    ]
-    folder = tmp_path_factory.mktemp("api")
-    with EtcdServer(folder) as etcd, ApiServer(folder / "apiserver", etcd.url, *flags) as server:
-        yield server
+def api(measured: tuple[ApiServer, dict[str, Path]]) -> ApiServer:
+    return measured[0]
 
 
 @pytest.fixture
-def kubelet(api: ApiServer, namespace: str, certificates: dict[str, Path]) -> Iterator[FakeKubelet]:
+def kubelet(measured: tuple[ApiServer, dict[str, Path]], namespace: str) -> Iterator[FakeKubelet]:
     """A kubelet of node NAMESPACE's name."""
-    files = certificates
+    api, files = measured
     with FakeKubelet(files["server"], files["server-key"], files["ca"]) as fake:
         api.http.post("/api/v1/nodes", json={"metadata": {"name": namespace, "labels": {"node": namespace}}})
         status = {
@@ -59,6 +53,12 @@ def running_pod(api: ApiServer, namespace: str, name: str, **labels: str) -> Non
     assert made.status_code == 201, made.text
     answer = api.http.patch(f"{path}/{name}/status", json={"status": {"phase": "Running"}}, headers=MERGE)
     assert answer.status_code == 200, answer.text
+
+
+def shown(api: ApiServer, path: str) -> Any:
+    """The answer, None while there is none: the metrics server sees nodes and pods a moment later."""
+    answer = api.http.get(f"{METRICS}/{path}")
+    return answer.json() if answer.status_code == 200 else None
 
 
 def used(cpu: int | None, memory: int) -> dict[str, Any]:
@@ -86,12 +86,14 @@ def test_a_node_and_its_pods_are_measured_by_one_question(api: ApiServer, namesp
     running_pod(api, namespace, "web", app="web")
     running_pod(api, namespace, "db", app="db")
     running_pod(api, namespace, "starting")
-    both = {"app": (12_000_000, 20 << 20), "side": (0, 1 << 20)}
+    both: dict[str, tuple[int | None, int]] = {"app": (12_000_000, 20 << 20), "side": (0, 1 << 20)}
     answers(kubelet, namespace, web=both, db={"app": (1_500_000_000, 1 << 30)}, starting={"app": (None, 5)})
-    node = api.http.get(f"{METRICS}/nodes/{namespace}").json()
+    node = eventually(lambda: shown(api, f"nodes/{namespace}"), "the node is measured")
     assert node["usage"] == {"cpu": "250m", "memory": "3Gi"}
     assert (node["kind"], node["timestamp"], node["window"]) == ("NodeMetrics", TIME, "10s")
-    pods = api.http.get(f"{METRICS}/namespaces/{namespace}/pods").json()
+    pods = eventually(
+        lambda: (found := shown(api, f"namespaces/{namespace}/pods")) and len(found["items"]) > 1 and found
+    )
     assert pods["kind"] == "PodMetricsList"
     assert {item["metadata"]["name"] for item in pods["items"]} == {"web", "db"}  # the third's rate isn't known yet
     selected = api.http.get(f"{METRICS}/namespaces/{namespace}/pods", params={"labelSelector": "app=web"}).json()
@@ -110,6 +112,7 @@ def test_a_node_and_its_pods_are_measured_by_one_question(api: ApiServer, namesp
 def test_tables_show_the_sum(api: ApiServer, namespace: str, kubelet: FakeKubelet) -> None:
     running_pod(api, namespace, "web")
     answers(kubelet, namespace, web={"app": (12_000_000, 20 << 20), "side": (1_000_000, 1 << 20)})
+    eventually(lambda: shown(api, f"namespaces/{namespace}/pods/web"), "the pod is measured")
     headers = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
     table = api.http.get(f"{METRICS}/namespaces/{namespace}/pods", headers=headers).json()
     assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "cpu", "memory", "Window"]

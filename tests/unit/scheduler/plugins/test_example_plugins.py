@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from example_plugins import gang, measured_use
 from example_plugins.gang import GangArgs, size_of
-from example_plugins.measured_use import MeasuredUse, MeasuredUseArgs
+from example_plugins.measured_use import MeasuredUse, MeasuredUseArgs, NodeMetrics
 
 from apimachinery.errors import NotFound, ServiceUnavailable
 from apimachinery.model import from_dict
-from kubeapi.metrics.nodemetrics import NodeMetrics
 from kubeclient.wire import Listing
 from scheduler.events import Change, ClusterEvent
 from scheduler.framework import Rejected, collect_plugins

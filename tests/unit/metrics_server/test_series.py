@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from apiserver.custommetrics import series
-from apiserver.custommetrics.series import Exposition, read_exposition, values
+from metrics_server import series
+from metrics_server.series import Exposition, read_exposition, values
 
 TEXT = """\
 # TYPE depth gauge

@@ -17,46 +17,45 @@ from apimachinery.model import encode
 from apimachinery.quantity import format_quantity
 from apimachinery.selectors import Selector, parse_label_selector
 from apimachinery.times import format_time
-from apiserver.custommetrics.scraper import PodScraper, PodSeries
-from apiserver.custommetrics.series import Value, values
-from apiserver.handlers.list import read_page
 from apiserver.registry.store import Store
-from apiserver.registry.stores import Stores
 from apiserver.request.message import Request, Response
-from apiserver.request.query import parse_list_options
+from apiserver.request.query import NO_LIST_OPTIONS, parse_list_options
 from apiserver.virtual._virtual import ANY_RESOURCE, Virtual
 from componentbase.clock import Clock
 from kubeapi.core._references import ObjectReference
-from kubeapi.metrics.metricvaluelist import RESOURCE, MetricIdentifier, MetricValue, MetricValueList
+from metrics_server.cluster import Cluster
+from metrics_server.kinds.metricvaluelist import RESOURCE, MetricIdentifier, MetricValue, MetricValueList
+from metrics_server.kinds_of_api import KindsOfApi
+from metrics_server.scraper import PodScraper, PodSeries
+from metrics_server.series import Value, values
 
 EVERY_NAME = "*"
 
 
 async def of_namespace(
-    request: Request, store: Store[Any], *, stores: Stores, scraper: PodScraper, clock: Clock
+    request: Request, store: Store[Any], *, cluster: Cluster, scraper: PodScraper, clock: Clock
 ) -> Response:
     """The metric of the namespace: NAME of `metrics/NAME`."""
     info = request.info
     described = ObjectReference(kind="Namespace", name=info.namespace, apiVersion="v1")
-    return await _of_object(request, info.name, described, None, stores, scraper, clock)
+    return await _of_object(request, info.name, described, None, cluster, scraper, clock)
 
 
 async def of_objects(
-    request: Request, store: Store[Any], *, stores: Stores, scraper: PodScraper, clock: Clock
+    request: Request, store: Store[Any], *, cluster: Cluster, kinds: KindsOfApi, scraper: PodScraper, clock: Clock
 ) -> Response:
     info = request.info
     if info.resource != "pods":
         plural, _, group = info.resource.partition(".")
-        try:
-            kind = stores.find(plural, group).resource
-        except LookupError:
-            raise _unknown(info.subresource, info.resource) from None
+        kind = await kinds.find(plural, group)
+        if kind is None:
+            raise _unknown(info.subresource, info.resource)
         described = ObjectReference(
             kind=kind.kind, namespace=info.namespace, name=info.name, apiVersion=kind.api_version
         )
         label = (kind.singular_name, info.name)
-        return await _of_object(request, info.subresource, described, label, stores, scraper, clock)
-    pods = await scraped(request, stores, scraper, by_label=info.name == EVERY_NAME)
+        return await _of_object(request, info.subresource, described, label, cluster, scraper, clock)
+    pods = await scraped(request, cluster, scraper, by_label=info.name == EVERY_NAME)
     items = []
     for pod in pods:
         if info.name in (EVERY_NAME, pod.name) and (series := _selected(request, info.subresource, [pod])):
@@ -67,10 +66,12 @@ async def of_objects(
     return _answer(items)
 
 
-async def scraped(request: Request, stores: Stores, scraper: PodScraper, *, by_label: bool = False) -> list[PodSeries]:
+async def scraped(
+    request: Request, cluster: Cluster, scraper: PodScraper, *, by_label: bool = False
+) -> list[PodSeries]:
     """Asks the pods of the request's namespace, `by_label` those alone that the request selects."""
-    options = parse_list_options(request.query if by_label else {})
-    return await scraper.series((await read_page(stores.find("pods"), request.info.namespace, options)).entries)
+    options = parse_list_options(request.query) if by_label else NO_LIST_OPTIONS
+    return await scraper.series(cluster.pods(request.info.namespace, options))
 
 
 async def _of_object(
@@ -78,11 +79,11 @@ async def _of_object(
     metric: str,
     described: ObjectReference,
     label: tuple[str, str] | None,
-    stores: Stores,
+    cluster: Cluster,
     scraper: PodScraper,
     clock: Clock,
 ) -> Response:
-    series = _selected(request, metric, await scraped(request, stores, scraper), label)
+    series = _selected(request, metric, await scraped(request, cluster, scraper), label)
     if not series:
         raise _unknown(metric, request.info.resource)
     return _answer([_total(request, metric, described, series, clock.now())])

@@ -13,17 +13,17 @@ from apimachinery.meta import ListMeta
 from apimachinery.model import to_dict
 from apimachinery.selectors import parse_label_selector
 from apimachinery.times import format_time
-from apiserver.custommetrics.scraper import PodScraper
-from apiserver.custommetrics.series import values
 from apiserver.registry.store import Store
-from apiserver.registry.stores import Stores
 from apiserver.request.message import Request, Response, json_response
 from apiserver.virtual._virtual import ANY_RESOURCE, Virtual
-from apiserver.virtual.custommetrics import quantity, scraped
-from kubeapi.metrics.externalmetricvalue import RESOURCE, ExternalMetricValue
+from metrics_server.cluster import Cluster
+from metrics_server.handlers.custommetrics import quantity, scraped
+from metrics_server.kinds.externalmetricvalue import RESOURCE, ExternalMetricValue
+from metrics_server.scraper import PodScraper
+from metrics_server.series import values
 
 
-async def list_series(request: Request, store: Store[Any], *, stores: Stores, scraper: PodScraper) -> Response:
+async def list_series(request: Request, store: Store[Any], *, cluster: Cluster, scraper: PodScraper) -> Response:
     metric, selector = request.info.resource, parse_label_selector(request.parameter("labelSelector") or "")
     items = [
         ExternalMetricValue(
@@ -33,7 +33,7 @@ async def list_series(request: Request, store: Store[Any], *, stores: Stores, sc
             window=round(value.window_seconds) or None,
             value=quantity(value.value),
         )
-        for pod in await scraped(request, stores, scraper)
+        for pod in await scraped(request, cluster, scraper)
         for value in values(metric, pod.last, pod.before)
         if selector.matches(value.labels)
     ]

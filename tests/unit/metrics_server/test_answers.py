@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from apiserver.proxy.answers import SharedAnswers
+from metrics_server.answers import SharedAnswers
 from tests.fakes.clock import FakeClock, idle
 
 

@@ -7,16 +7,16 @@ what the cluster has.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import orjson
 
 from apimachinery.errors import StatusError
-from apiserver.proxy.answers import SharedAnswers
-from apiserver.proxy.kubelet import KubeletClient, refusal
-from apiserver.resourcemetrics.usage import NodeUsage, read_summary
+from apiserver.proxy.kubelet import Kubelets, Location, refusal
 from componentbase import logs
 from componentbase.clock import Clock
+from metrics_server.answers import SharedAnswers
+from metrics_server.usage import NodeUsage, read_summary
 
 PATH = "/stats/summary?only_cpu_and_memory=true"
 KEEP_SECONDS = 5.0
@@ -28,8 +28,9 @@ log = logs.logger(__name__)
 
 
 class UsageCollector:
-    def __init__(self, kubelet: KubeletClient, clock: Clock) -> None:
-        self._kubelet = kubelet
+    def __init__(self, kubelets: Kubelets, locate: Callable[[str], Location | None], clock: Clock) -> None:
+        """`locate` tells where the kubelet of a node listens, by the node's name."""
+        self._kubelets, self._locate = kubelets, locate
         self._answers = SharedAnswers[NodeUsage | None](
             clock, keep_seconds=KEEP_SECONDS, parallel=PARALLEL, most=MAX_NODES
         )
@@ -41,18 +42,21 @@ class UsageCollector:
         return {name: answer for name, answer in zip(wanted, answers, strict=True) if answer is not None}
 
     async def _of_node(self, name: str) -> NodeUsage | None:
-        return await self._answers.get(name, lambda before: self._ask(name))
+        location = self._locate(name)
+        if location is None:
+            return None  # to be asked as soon as it is known where it is
+        return await self._answers.get(name, lambda before: self._ask(location))
 
-    async def _ask(self, name: str) -> NodeUsage | None:
+    async def _ask(self, location: Location) -> NodeUsage | None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return read_summary(orjson.loads(await self._body(name)))
+                return read_summary(orjson.loads(await self._body(location)))
         except (StatusError, ConnectionError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            log.warning("node's use of resources not known", node=name, error=str(error))
+            log.warning("node's use of resources not known", node=location.node, error=str(error))
             return None
 
-    async def _body(self, name: str) -> bytes:
-        answer = await self._kubelet.open(await self._kubelet.locate(name), PATH, [(b"connection", b"close")])
+    async def _body(self, location: Location) -> bytes:
+        answer = await self._kubelets.open(location, PATH, [(b"connection", b"close")])
         if answer.status != 200:
             raise await refusal(answer)
         try:

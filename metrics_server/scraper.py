@@ -7,22 +7,19 @@ scheme. Nothing is asked unless an autoscaler or a person asks here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from apimachinery.errors import BadRequest
-from apimachinery.model import decode
-from apiserver.custommetrics.series import SHORTEST_SECONDS, Exposition, read_exposition
-from apiserver.proxy.answers import SharedAnswers
 from apiserver.proxy.forward import check_address, default_port, pod_context
-from apiserver.storage.interface import Entry
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.net.authority import join_host_port
 from componentbase.net.http1_client import connect, request_head
-from kubeapi.core.pod.model import Pod
+from metrics_server.answers import SharedAnswers
+from metrics_server.cluster import ANNOTATIONS, Pod
+from metrics_server.series import SHORTEST_SECONDS, Exposition, read_exposition
 
-PREFIX = "prometheus.io/"
 KEEP_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 MOST_BYTES = 4 << 20  # of an answer; a longer one is not read
@@ -48,11 +45,9 @@ class PodScraper:
             clock, keep_seconds=KEEP_SECONDS, parallel=PARALLEL, most=MOST_PODS
         )
 
-    async def series(self, entries: Sequence[Entry]) -> list[PodSeries]:
-        """Returns what those of the pods show that have metrics, run, and can be asked. `entries` are stored pods."""
-        pods = [decode(Pod, entry.value) for entry in entries if PREFIX.encode() in entry.value]
-        wanted = [pod for pod in pods if _has_metrics(pod)]
-        answers = await asyncio.gather(*map(self._of, wanted))
+    async def series(self, pods: Iterable[Pod]) -> list[PodSeries]:
+        """Returns what those of the pods show that have metrics, run, and can be asked."""
+        answers = await asyncio.gather(*(self._of(pod) for pod in pods if _has_metrics(pod)))
         return [answer for answer in answers if answer is not None]
 
     async def _of(self, pod: Pod) -> PodSeries | None:
@@ -74,7 +69,7 @@ class PodScraper:
 
 def _has_metrics(pod: Pod) -> bool:
     return (
-        (pod.metadata.annotations or {}).get(f"{PREFIX}scrape") == "true"
+        (pod.metadata.annotations or {}).get(f"{ANNOTATIONS}scrape") == "true"
         and pod.metadata.deletionTimestamp is None
         and pod.status.phase == "Running"
         and bool(pod.status.podIP)
@@ -85,9 +80,9 @@ async def _body(pod: Pod) -> str:
     """Raises: OSError, BadRequest for an address that may not be asked, ValueError for annotations or an answer that
     make no sense."""
     annotations = pod.metadata.annotations or {}
-    address, scheme = pod.status.podIP or "", annotations.get(f"{PREFIX}scheme", "http")
-    path = annotations.get(f"{PREFIX}path") or "/metrics"
-    port = int(annotations.get(f"{PREFIX}port") or _first_port(pod) or default_port(scheme))
+    address, scheme = pod.status.podIP or "", annotations.get(f"{ANNOTATIONS}scheme", "http")
+    path = annotations.get(f"{ANNOTATIONS}path") or "/metrics"
+    port = int(annotations.get(f"{ANNOTATIONS}port") or _first_port(pod) or default_port(scheme))
     if not path.startswith("/") or any(char <= " " for char in path) or not 0 < port < 65536:
         raise ValueError(f"{port}{path} is not a port with a path")
     check_address(address)

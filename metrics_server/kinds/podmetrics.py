@@ -11,7 +11,7 @@ from apimachinery.meta import Object
 from apimachinery.model import Model, Time
 from apimachinery.quantity import ResourceList
 from apimachinery.resource import Resource
-from kubeapi.metrics._usage import GROUP, VERSION, usage_columns
+from metrics_server.kinds._usage import GROUP, VERSION, usage_columns
 
 
 class ContainerMetrics(Model, protobuf="name usage"):
