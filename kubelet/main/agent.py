@@ -33,6 +33,7 @@ from kubelet.main.assembly import Edges, assemble
 from kubelet.main.plugins import NodePlugins
 from kubelet.network.dns import ClusterDns, parse_resolv_conf
 from kubelet.node.housekeeping import Housekeeping
+from kubelet.node.logind import follow_logind
 from kubelet.node.pleg import Pleg
 from kubelet.node.reporter import NodeReporter
 from kubelet.node.runtime_health import RuntimeHealth
@@ -86,6 +87,9 @@ async def run_kubelet(
                 for loop in renewals(options, rest, serving, clock):
                     tasks.create_task(loop)
                 if host_stops is not None:
+                    if options.shutdown_periods:
+                        seconds = sum(period.seconds for period in options.shutdown_periods)
+                        tasks.create_task(follow_logind(host_stops, seconds, clock))
                     await host_stops.wait()
                     await agent.shutdown.end_pods()
                     raise HostStopped
