@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ingress import apr1
 from ingress.annotations import Affinity
 from ingress.plan import ANY_HOST, Backend, Plan
 
@@ -31,7 +32,7 @@ global
   hard-stop-after {old_worker_seconds}s
   ssl-default-bind-options ssl-min-ver TLSv1.2
   expose-experimental-directives
-{user}
+{user}{lua}
 defaults
   mode http
   balance roundrobin
@@ -121,8 +122,14 @@ def render(plan: Plan, place: Place) -> Rendered:
     files = {f"certificates/{_digest(pem)}.pem": pem for pem in (place.own_certificate, *plan.certificates.values())}
     files[CERTIFICATE_LIST] = "\n".join(_certificate_list(plan, place)) + "\n"
     files[REGEX] = _map_text(plan.regex)
+    apache = {
+        f"{name}/{user}": hashed
+        for name, backend in sorted(plan.backends.items()) for user, hashed in backend.users if _is_apache(hashed)
+    }  # fmt: skip
+    if apache:
+        files |= {apr1.PROGRAM: apr1.program(place.folder), apr1.MAP: _map_text(apache)}
     sections = [
-        _head(place),
+        _head(place, f"  lua-load {place.folder}/{apr1.PROGRAM}\n" if apache else ""),
         *(_users(name, each) for name, each in sorted(plan.backends.items()) if each.settings.auth),
     ]
     tls_port = "" if place.https_port == 443 else f":{place.https_port}"
@@ -140,7 +147,7 @@ def render(plan: Plan, place: Place) -> Rendered:
     return Rendered(files, shape, maps, live)
 
 
-def _head(place: Place) -> str:
+def _head(place: Place, lua: str) -> str:
     binds = []
     for address in place.addresses:
         where = f"[{address}]" if ":" in address else address
@@ -150,7 +157,7 @@ def _head(place: Place) -> str:
             binds.append(f"  bind {where}:{place.https_port} ssl crt-list {crt_list} alpn h2,http/1.1")
     return _HEAD.format(
         folder=place.folder, socket=RUNTIME_SOCKET, old_worker_seconds=OLD_WORKER_SECONDS, binds="\n".join(binds),
-        user=f"  user {place.user}\n  group {place.user}\n" if place.user else "", any_host=ANY_HOST,
+        user=f"  user {place.user}\n  group {place.user}\n" if place.user else "", lua=lua, any_host=ANY_HOST,
         hosts=HOSTS, exact=EXACT, regex=REGEX, prefix=PREFIX, fallback=FALLBACK,
     )  # fmt: skip
 
@@ -163,8 +170,12 @@ def _certificate_list(plan: Plan, place: Place) -> Iterator[str]:
 
 
 def _users(name: str, backend: Backend) -> str:
-    lines = [f"  user {user} password '{hashed}'" for user, hashed in backend.users]
+    lines = [f"  user {user} password '{hashed}'" for user, hashed in backend.users if not _is_apache(hashed)]
     return "\n".join([f"userlist {name}", *lines, ""])
+
+
+def _is_apache(hashed: str) -> bool:
+    return hashed.startswith(apr1.PREFIX)
 
 
 def _backend(name: str, backend: Backend, tls_port: str) -> str:
@@ -183,7 +194,8 @@ def _rules(name: str, backend: Backend, tls_port: str) -> Iterator[str]:
         yield f"http-request redirect location {url} code 308 unless {{ ssl_fc }}"
     if settings.auth is not None:
         realm = f" realm '{settings.auth.realm}'" if settings.auth.realm else ""
-        yield f"http-request auth{realm} unless {{ http_auth({name}) }}"
+        apache = f" or {{ lua.apr1({name}) -m bool }}" if any(_is_apache(hashed) for _, hashed in backend.users) else ""
+        yield f"http-request auth{realm} unless {{ http_auth({name}) }}{apache}"
     if settings.most_body_bytes:
         yield f"http-request deny deny_status 413 if {{ req.hdr_val(content-length) gt {settings.most_body_bytes} }}"
         # A body of unknown length can't be cut off at a limit, so it has to tell its length.

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from kubeapi.core.secret.model import Secret
 
 _USER = re.compile(r"[A-Za-z0-9._@+-]+")
-_HASH = re.compile(r"\$(1|5|6|y|2[abxy])\$[A-Za-z0-9./$=,]+")
-"""What crypt(3) knows: MD5, SHA-256, SHA-512, yescrypt and bcrypt."""
+_HASH = re.compile(r"\$(1|5|6|y|2[abxy])\$[A-Za-z0-9./$=,]+|\$apr1\$[A-Za-z0-9./]{1,8}\$[A-Za-z0-9./]{22}")
+"""What crypt(3) knows (MD5, SHA-256, SHA-512, yescrypt and bcrypt), and Apache's own MD5."""
 
 
 class SecretError(Exception):
@@ -54,7 +54,7 @@ def users_of(secret: Secret | None, *, by_key: bool) -> tuple[tuple[tuple[str, s
         if not _USER.fullmatch(name):
             complaints.append(f"user {name!r} has a name that is not served")
         elif not _HASH.fullmatch(value):
-            complaints.append(f"user {name}: the hash is not one of bcrypt, SHA or MD5-crypt: make it by `htpasswd -B`")
+            complaints.append(f"user {name}: the hash is not one of bcrypt, SHA-crypt or MD5: make it by `htpasswd -B`")
         else:
             users.append((name, value))
     return tuple(dict(users).items()), complaints

@@ -35,6 +35,42 @@ def repaired(cluster: ClusterHandle) -> Iterator[None]:
     cluster.repair()
 
 
+class Requests:
+    """Asks for a page all the time, each time by a new connection, and counts."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stop = threading.Event()
+        self.answered = self.failed = 0
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+
+    def __enter__(self) -> Requests:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._stop.wait(0.05):
+            if is_answered(self._url):
+                self.answered += 1
+            else:
+                self.failed += 1
+
+
+def is_answered(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).text == "ok\n"
+    except httpx.HTTPError:
+        return False
+
+
+def node_port_of(mk: CommandLine, name: str) -> int:
+    return int(mk.get("service", name)["spec"]["ports"][0]["nodePort"])
+
+
 class PodCounter:
     """Looks at the pods of a namespace all the time and remembers how many there were at most."""
 
@@ -163,22 +199,29 @@ def test_a_lost_host_is_noticed_its_pods_move_and_it_comes_back(
         {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
         for taint in ("not-ready", "unreachable")
     ]
-    mk.apply(deployment("web", 2, web_container(), tolerations=tolerations), service("web"))
+    mk.apply(deployment("web", 2, web_container(), tolerations=tolerations), service("web", type="NodePort"))
+    mk.apply(service("near", type="NodePort", externalTrafficPolicy="Local", selector={"app": "web"}))
     mk.run("rollout", "status", "deployment/web", "--timeout=120s")
-    lose("worker-2")
-    try:
+    near, web = (f"http://{cluster.node_ips['worker-1']}:{node_port_of(mk, name)}/ok" for name in ("near", "web"))
+    eventually(lambda: is_answered(near), "an answer of the pod on the other host")
+    with Requests(near) as requests:
+        lose("worker-2")
+        try:
 
-        def moved() -> bool:
-            ready = mk.run("get", "endpoints", "web", "-o", "jsonpath={.subsets[*].addresses[*].nodeName}").split()
-            return ready == ["worker-1", "worker-1"]
+            def moved() -> bool:
+                ready = mk.run("get", "endpoints", "web", "-o", "jsonpath={.subsets[*].addresses[*].nodeName}").split()
+                return ready == ["worker-1", "worker-1"]
 
-        eventually(moved, "both endpoints on the host that is left", 90)
-        conditions = {c["type"]: c["status"] for c in mk.get("node", "worker-2")["status"]["conditions"]}
-        assert conditions["Ready"] == "Unknown"
-        if lost_by == "cable":
-            assert containers_of(cluster, "worker-2", mk.namespace), "a host that is cut off goes on"
-    finally:
-        find("worker-2")
+            eventually(moved, "both endpoints on the host that is left", 90)
+            conditions = {c["type"]: c["status"] for c in mk.get("node", "worker-2")["status"]["conditions"]}
+            assert conditions["Ready"] == "Unknown"
+            eventually(lambda: all(is_answered(web) for _ in range(5)), "answers of the host that is left")
+            if lost_by == "cable":
+                assert containers_of(cluster, "worker-2", mk.namespace), "a host that is cut off goes on"
+        finally:
+            find("worker-2")
+    assert requests.failed == 0, "requests to another host don't feel it"
+    assert requests.answered > 0
     mk.run("wait", "--for=condition=Ready", "node/worker-2", "--timeout=120s")
 
     def taints_gone() -> bool:

@@ -6,11 +6,14 @@ import json
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from componentbase.image_archive import ImageConfig, image_archive, layer, program
@@ -26,6 +29,23 @@ IMAGE = "mini-kubernetes/getent:1"
 GETENT = Path("/usr/bin/getent")
 NODES = ("worker-1", "worker-2")
 NAMESPACE = "dns-tests"
+
+
+QUERIES = f"""
+import json
+from dnslib import DNSRecord
+def ask(name, type, **how):
+    question = DNSRecord.question(name + ".{NAMESPACE}.svc.cluster.local", type)
+    return DNSRecord.parse(question.send("10.96.0.10", 53, timeout=3, **how))
+srv = [item.rdata for item in ask("_sip._udp.many", "SRV", tcp=True).rr]
+print(json.dumps({{
+    "cut off": bool(ask("many", "A").header.tc),
+    "by TCP": len(ask("many", "A", tcp=True).rr),
+    "SRV": {{"port": srv[0].port, "targets": sorted(str(item.target) for item in srv)}},
+    "NXDOMAIN": ask("none", "A").header.rcode,
+}}))
+"""
+"""Run in a pod's network: what the C library's resolver does not show."""
 
 
 def sleeper(name: str, node: str, **spec: Any) -> dict[str, Any]:
@@ -133,6 +153,42 @@ def test_names_of_services_endpoints_and_pods(pods: Pods) -> None:
     )
     kubectl.run("delete", "pod", "named-worker-1")
     pods.eventually({"all": there, "on-worker-1.all": ""})
+
+
+def test_answers_by_udp_and_tcp_in_a_pod_while_other_nodes_are_away(cluster: ClusterHandle, pods: Pods) -> None:
+    """Endpoints by hand: as many that an answer of 512 bytes can't have them all."""
+    kubectl = pods.kubectl
+    addresses = [f"10.250.0.{number}" for number in range(1, 61)]
+    ports = [{"name": "sip", "protocol": "UDP", "port": 5060}]
+    by_hand = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "many", "labels": {"kubernetes.io/service-name": "many"}},
+        "addressType": "IPv4",
+        "ports": ports,
+        "endpoints": [{"addresses": [address]} for address in addresses],
+    }
+    kubectl.apply(service("many", clusterIP="None", selector=None, ports=ports), by_hand)
+    pods.eventually({"many": " ".join(addresses)})
+    with closing(docker.DockerClient(f"unix://{cluster.docker_socket(NODES[0])}")) as engine:
+        labels = [f"io.kubernetes.pod.namespace={NAMESPACE}", f"io.kubernetes.pod.name={NODES[0]}"]
+        (container, *_) = engine.containers.list(filters={"label": labels})
+        inside = ["nsenter", f"--net=/proc/{container.attrs['State']['Pid']}/ns/net"]
+    for node in NODES[1:]:
+        cluster.disconnect_node(node)
+    try:
+        done = subprocess.run([*inside, sys.executable, "-c", QUERIES], capture_output=True, text=True, check=True)
+    finally:
+        for node in NODES[1:]:
+            cluster.connect_node(node)
+    domain = f"many.{NAMESPACE}.svc.cluster.local."
+    assert json.loads(done.stdout) == {
+        "cut off": True,
+        "by TCP": len(addresses),
+        "SRV": {"port": 5060, "targets": sorted(f"{address.replace('.', '-')}.{domain}" for address in addresses)},
+        "NXDOMAIN": 3,
+    }
+    kubectl.run("wait", "node", "--all", "--for=condition=Ready", "--timeout=60s")
 
 
 def test_addresses_of_pods_that_are_not_ready(pods: Pods) -> None:

@@ -30,6 +30,9 @@ from tests.kits.process import free_port
 
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
 # `htpasswd -nbB ann secret`
+BOB = "bob:$apr1$abcdefgh$h9FWgUz3n9YxylKLlR5SQ/"
+LONG = "a password of more than sixteen bytes: é"
+JOE = "joe:$apr1$xy$.Ji48nbU.7SpUJ85Pd9Od."
 ANN = "ann:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a"
 
 
@@ -144,7 +147,7 @@ async def test_paths_are_rewritten_with_the_groups_of_expressions(served: Served
 async def test_annotations_limit_redirect_and_keep_out(served: Served) -> None:
     async with answering("a", lambda first, headers: headers.get("cookie", "")) as address:
         served.cluster.service("a", address)
-        served.cluster.secret("users", auth=ANN + "\n")
+        served.cluster.secret("users", auth=f"{ANN}\n{BOB}\n{JOE}\n")
         served.cluster.ingress("size", ("size.com/", "a"), annotations={"proxy-body-size": "1k"})
         served.cluster.ingress(
             "auth",
@@ -177,6 +180,15 @@ async def test_annotations_limit_redirect_and_keep_out(served: Served) -> None:
         assert await status("auth2.com") == 401
         assert await status("auth2.com", authorization=f"Basic {wrong}") == 401
         assert await status("auth2.com", authorization=f"Basic {right}") == 200
+        for name, password, expected in (
+            ("bob", "secret", 200),
+            ("bob", "other", 401),
+            ("joe", LONG, 200),
+            ("a", "", 401),
+        ):
+            words = base64.b64encode(f"{name}:{password}".encode()).decode()
+            for _ in range(2):  # the second time by what the proxy remembers
+                assert await status("auth2.com", authorization=f"Basic {words}") == expected
         assert (await status("closed.com"), await status("far.com"), await status("near.com")) == (503, 403, 200)
         answer = await served.http.post("/x?y", headers={"host": "tls.com:1"})
         assert (answer.status_code, answer.headers["location"]) == (
