@@ -139,18 +139,18 @@ class PolicyLab:
             eventually(lambda node=node: "mini-kubernetes-policy" in node.command("nft", "list", "tables"))
 
     def apply(self, *policies: Dict) -> None:
-        """Makes these all the policies there are."""
+        """Makes these all the policies there are: first what is new, so that no pod is without one meanwhile."""
+        items = self.api.http.get("/apis/networking.k8s.io/v1/networkpolicies").json()["items"]
+        there = {(item["metadata"]["namespace"], item["metadata"]["name"]): item["spec"] for item in items}
         wanted = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in policies}
-        for item in self.api.http.get("/apis/networking.k8s.io/v1/networkpolicies").json()["items"]:
-            key = (item["metadata"]["namespace"], item["metadata"]["name"])
-            if key not in wanted:
-                self.api.http.delete(f"{POLICIES.format(key[0])}/{key[1]}")
-            elif item["spec"] == wanted[key]["spec"]:
-                del wanted[key]
         for (namespace, name), policy in wanted.items():
             path = POLICIES.format(namespace)
-            self.api.http.delete(f"{path}/{name}")
-            self._post(path, policy)
+            if (namespace, name) not in there:
+                self._post(path, policy)
+            elif policy["spec"] != there[namespace, name]:
+                assert self.api.http.put(f"{path}/{name}", json=policy).status_code == 200
+        for namespace, name in there.keys() - wanted.keys():
+            self.api.http.delete(f"{POLICIES.format(namespace)}/{name}")
 
     def matrix(self, pods: Iterable[Pod] | None = None, versions: Iterable[int] = (4, 6)) -> set[Probe]:
         """Returns the probes that are answered, of each pod to each on every port."""
