@@ -219,7 +219,7 @@ async def create_surely(rest: RestClient, obj: Object, clock: Clock) -> None:
     in_doubt = False
     while True:
         try:
-            await rest.create(obj)
+            await rest.post(obj)
             return
         except AlreadyExists:
             if in_doubt:
@@ -273,16 +273,30 @@ async def in_parallel(
 
 
 async def slow_start(items: Sequence[W], work: Callable[[W], Awaitable[None]]) -> tuple[int, list[Exception]]:
-    """Does `work` for 1, 2, 4, … items at a time until one fails: a refusal that would meet all costs one request.
+    """Does `work` for 1, 2, 4, … items at once until one fails: a refusal that would meet all costs one request.
 
-    How many items were tried, and the errors of the last batch.
+    How many items were tried, and the errors.
     """
-    tried, size = 0, 1
-    while tried < len(items):
-        batch = items[tried : tried + size]
-        tried += len(batch)
-        errors = await in_parallel(batch, work)
-        if errors:
-            return tried, errors
-        size *= 2
-    return tried, []
+    tried = workers = 0
+    errors: list[Exception] = []
+
+    async def worker() -> None:
+        nonlocal tried
+        while tried < len(items) and not errors:
+            tried += 1
+            try:
+                await work(items[tried - 1])
+            except Exception as error:
+                errors.append(error)
+            else:
+                hire()
+
+    def hire() -> None:
+        nonlocal workers
+        if workers < PARALLEL_REQUESTS:
+            workers += 1
+            group.create_task(worker())
+
+    async with asyncio.TaskGroup() as group:
+        hire()
+    return tried, errors

@@ -9,13 +9,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import orjson
 
 from apimachinery.errors import BadRequest, quote
 from apimachinery.meta import Object
-from apimachinery.model import decode, encode
+from apimachinery.model import decode
 from apimachinery.resource import Column, Resource
 from apiserver.http.negotiation import TABLE, Representation
 from apiserver.storage.interface import Entry, Watcher, WatchEvent
@@ -43,28 +43,12 @@ def include_object(text: str) -> Include:
     raise BadRequest(f"Unable to convert to Table as requested: {why}")
 
 
-class _Encoded(NamedTuple):
-    """An encoded object, and what is shown of it; `decoded` is without its managedFields, which are `owners`."""
-
-    value: bytes
-    decoded: Object
-    owners: bytes
-
-    @classmethod
-    def of(cls, resource: Resource[Any], value: bytes) -> _Encoded:
-        plain, owners = split_owners(value)
-        return cls(value, decode(resource.model, plain), owners)
-
-
 def transform_object(resource: Resource[Any], value: bytes, representation: Representation, include: Include) -> bytes:
     """One object: a Table of one row, or its metadata."""
-    obj = _Encoded.of(resource, value)
     if representation.shape != TABLE:
-        return _metadata_of(obj, representation.version)
-    revision = (obj.decoded.metadata.resourceVersion or "").encode()
-    return _table_head(resource, representation.version, b'"resourceVersion":"%b"' % revision) + b"%b]}" % _row(
-        resource, obj, include, representation.version, time.time()
-    )
+        return _metadata_of(value, representation.version)
+    revision, row = _row(resource, value, include, representation.version, time.time())
+    return _table_head(resource, representation.version, b'"resourceVersion":"%b"' % revision) + b"%b]}" % row
 
 
 async def transform_list(
@@ -82,11 +66,10 @@ async def transform_list(
     for start in range(0, len(entries), ROWS_BETWEEN_TURNS):
         piece = []
         for entry in entries[start : start + ROWS_BETWEEN_TURNS]:
-            obj = _Encoded.of(resource, entry.value)
             if representation.shape == TABLE:
-                piece.append(_row(resource, obj, include, representation.version, now))
+                piece.append(_row(resource, entry.value, include, representation.version, now)[1])
             else:
-                piece.append(_metadata_of(obj, representation.version))
+                piece.append(_metadata_of(entry.value, representation.version))
         yield (b"," if start else b"") + b",".join(piece)
         await asyncio.sleep(0)
     yield b"]}"
@@ -109,10 +92,10 @@ async def transform_watch(
 def _watch_object(
     resource: Resource[Any], event: WatchEvent, representation: Representation, include: Include, *, columns: bool
 ) -> bytes:
-    obj = _Encoded.of(resource, event.entry.value)
+    value = event.entry.value
     if representation.shape != TABLE:
-        return _metadata_of(obj, representation.version)
-    row = _row(resource, obj, include, representation.version, time.time())
+        return _metadata_of(value, representation.version)
+    _, row = _row(resource, value, include, representation.version, time.time())
     meta = b'"resourceVersion":"%d"' % event.revision
     return _table_head(resource, representation.version, meta, columns=columns) + row + b"]}"
 
@@ -151,13 +134,18 @@ def cells(resource: Resource[Any], obj: Object, now: float) -> list[object]:
     return [column.value(obj, now) for column in resource.columns or _DEFAULT_COLUMNS]
 
 
-def _row(resource: Resource[Any], obj: _Encoded, include: Include, version: str, now: float) -> bytes:
-    shown = b"null" if include == "None" else obj.value if include == "Object" else _metadata_of(obj, version)
-    row = b'{"cells":%b,"object":%b' % (orjson.dumps(cells(resource, obj.decoded, now)), shown)
-    conditions = resource.row_conditions(obj.decoded)
-    return b'%b,"conditions":%b}' % (row, orjson.dumps(conditions)) if conditions else row + b"}"
+def _row(resource: Resource[Any], value: bytes, include: Include, version: str, now: float) -> tuple[bytes, bytes]:
+    """Returns the revision of an encoded object, and its row."""
+    obj = decode(resource.model, split_owners(value)[0])
+    shown = b"null" if include == "None" else value if include == "Object" else _metadata_of(value, version)
+    row = b'{"cells":%b,"object":%b' % (orjson.dumps(cells(resource, obj, now)), shown)
+    conditions = resource.row_conditions(obj)
+    end = b',"conditions":%b}' % orjson.dumps(conditions) if conditions else b"}"
+    return (obj.metadata.resourceVersion or "").encode(), row + end
 
 
-def _metadata_of(obj: _Encoded, version: str) -> bytes:
+def _metadata_of(value: bytes, version: str) -> bytes:
+    """Takes the metadata out of an encoded object as they are, without a model: for watches of many objects."""
+    plain, owners = split_owners(value)
     form = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}'
-    return with_owners(form % (version.encode(), encode(obj.decoded.metadata)), obj.owners)
+    return with_owners(form % (version.encode(), orjson.dumps(orjson.loads(plain)["metadata"])), owners)

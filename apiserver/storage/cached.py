@@ -132,10 +132,10 @@ class CachedStorage:
     ) -> Entry:
         table = self._cacher.table(resource)
         key = table.key(namespace, name)
-        result = await self._put(table, key, value, 0, ttl_seconds)
+        result = await self._put(table, key, value, 0, ttl_seconds, obj)
         if not result.succeeded:
             raise KeyExists(key)
-        return self._cacher.expect(table.make_entry(key, value, result.revision, obj))
+        return self._cacher.written(table, key, value, result.revision, obj)
 
     async def update(
         self,
@@ -154,10 +154,10 @@ class CachedStorage:
         is_same = entry and entry.revision == revision and not ttl_seconds and without_revision(entry.value) == value
         if entry and is_same and await self._is_refreshed(table, key, revision):
             return entry
-        result = await self._put(table, key, value, revision, ttl_seconds)
+        result = await self._put(table, key, value, revision, ttl_seconds, obj)
         if not result.succeeded:
             raise self._conflict(table, key, result)
-        return self._cacher.expect(table.make_entry(key, value, result.revision, obj))
+        return self._cacher.written(table, key, value, result.revision, obj)
 
     async def delete(self, resource: Resource[Any], namespace: str, name: str, revision: int) -> Entry:
         table = self._cacher.table(resource)
@@ -180,8 +180,10 @@ class CachedStorage:
             return False
         return not table.is_stale(key, page.kvs[0].value)
 
-    async def _put(self, table: Table, key: str, raw: bytes, revision: int, ttl_seconds: int) -> TxnResult:
-        table.sending[key] = raw
+    async def _put(
+        self, table: Table, key: str, raw: bytes, revision: int, ttl_seconds: int, obj: Object | None
+    ) -> TxnResult:
+        table.sending[key] = raw, obj
         try:
             return await self._put_value(key, table.stored(key, raw), revision, ttl_seconds)
         finally:

@@ -105,6 +105,9 @@ class FakeApi:
         created.metadata.uid = None
         return self.put(created).clone()
 
+    async def post(self, obj: Any) -> None:
+        await self.create(obj)
+
     async def update(self, obj: Any, subresource: str = "") -> Any:
         resource = resource_of(type(obj))
         old = self._existing("PUT", resource, obj.name, obj.namespace, subresource)

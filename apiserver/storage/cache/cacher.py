@@ -14,6 +14,7 @@ from contextlib import aclosing
 from itertools import count
 from typing import Any
 
+from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.cache.shared_revision import SharedRevision
@@ -227,13 +228,17 @@ class Cacher:
                 raise RevisionTooLarge(revision, self.revision)
             await self.wait_for(revision)
 
-    def expect(self, entry: Entry) -> Entry:
-        """Remembers an own write, so that its event need not be decoded again; returns the entry to use."""
-        if entry.revision > self.revision:
-            self._newest = max(self._newest, entry.revision)
+    def written(self, table: Table, key: str, raw: bytes, revision: int, obj: Object | None) -> Entry:
+        """Returns the entry of an own write, and remembers it for its event, unless that has come already."""
+        current = table.entries.get(key)
+        if current is not None and current.revision == revision:
+            return current
+        entry = table.make_entry(key, raw, revision, obj)
+        if revision > self.revision:
+            self._newest = max(self._newest, revision)
             if len(self._own) >= OWN_WRITES:
                 self._own.clear()
-            self._own[entry.key] = entry
+            self._own[key] = entry
         return entry
 
     def latest(self, table: Table, key: str) -> Entry | None:

@@ -24,6 +24,8 @@ ROOT = "/registry/"
 
 RECOVERIES = 1 << 16  # that `Table.state` tells apart
 
+_NOTHING = (b"", None)
+
 # Upstream's own groups, whose keys it does not qualify by the group; so are all that end in ".k8s.io" without a dot
 # in what stands before.
 _PLAIN_GROUPS = frozenset(["", "apps", "autoscaling", "batch", "policy"])
@@ -55,8 +57,8 @@ class Table:
         self.changed = 0
         self.loaded = 0
         """The revision at which it was read. It has all changes up to this one."""
-        self.sending: dict[str, bytes] = {}
-        """The writes under way: their events may come before their answers, and need not be brought into form."""
+        self.sending: dict[str, tuple[bytes, Object | None]] = {}
+        """The writes under way, encoded and decoded: their events may come before their answers."""
         self._recoveries = 0
         self.ring = Ring(0)
         self.listeners: list[Callable[[], None]] = []
@@ -91,12 +93,14 @@ class Table:
 
         Raises: UnreadableObject; ValueError if it is not an encoded object.
         """
-        return self.make_entry(key, self._open(key, stored)[0], revision)
+        raw = self._open(key, stored)[0]
+        sent, obj = self.sending.get(key, _NOTHING)
+        return self.make_entry(key, raw, revision, obj if sent == raw else None)
 
     def _open(self, key: str, stored: bytes) -> tuple[bytes, bool]:
         """Returns the object as it is shown, and whether a write should refresh what is stored."""
         raw, is_stale = self._decrypt(key, stored)
-        if self.resource.schema is None or self.sending.get(key) == raw:
+        if self.resource.schema is None or self.sending.get(key, _NOTHING)[0] == raw:
             return raw, is_stale
         current = self.resource.schema.read(raw)
         return current, is_stale or current != raw

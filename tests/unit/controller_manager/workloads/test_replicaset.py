@@ -207,17 +207,34 @@ def test_expectations_are_met_lowered_or_expire() -> None:
 
 
 async def test_slow_start_doubles_and_stops_at_the_first_failure() -> None:
-    done: list[int] = []
+    begun: list[int] = []
+    succeeded = 0
+    at_once: list[int] = []
+    failed = False
 
     async def work(item: int) -> None:
-        done.append(item)
-        if item == 4:
+        nonlocal succeeded, failed
+        assert not failed
+        begun.append(item)
+        at_once.append(len(begun) - succeeded)
+        await asyncio.sleep(0)
+        if item == 200:
+            failed = True
             raise BadRequest("no")
+        succeeded += 1
 
-    tried, errors = await slow_start(range(100), work)
-    assert (tried, len(errors)) == (7, 1)
-    assert sorted(done) == list(range(7))
-    assert await slow_start(range(4), work) == (4, [])
+    assert await slow_start(range(100), work) == (100, [])
+    assert max(at_once) == 16
+    assert all(count <= item + 1 for item, count in enumerate(at_once))
+    begun.clear()
+    succeeded = 0
+    tried, errors = await slow_start(range(200, 300), work)
+    assert (tried, begun, len(errors)) == (1, [200], 1)
+    failed, succeeded = False, 0
+    begun.clear()
+    tried, errors = await slow_start(range(100, 300), work)
+    assert len(errors) == 1
+    assert begun == list(range(100, 100 + tried))
     assert await slow_start([], work) == (0, [])
 
 
