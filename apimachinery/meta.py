@@ -136,7 +136,10 @@ def split_key(key: str) -> tuple[str, str]:
 
 def controller_of(obj: Object) -> OwnerReference | None:
     """The owner reference with `controller: true`, if any."""
-    return next((ref for ref in obj.metadata.ownerReferences or () if ref.controller), None)
+    for ref in obj.metadata.ownerReferences or ():
+        if ref.controller:
+            return ref
+    return None
 
 
 class ListMeta(Model):

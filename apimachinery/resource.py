@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from apimachinery.errors import FieldError
@@ -237,6 +238,11 @@ def resource_of(model: type[T]) -> Resource[T]:
 
     Raises: LookupError when neither has one for this model.
     """
+    return _resource_of(model)
+
+
+@cache
+def _resource_of(model: type[Any]) -> Resource[Any]:
     resource = getattr(sys.modules[model.__module__], "RESOURCE", None)
     if resource is None and model.__module__.endswith(".model"):
         module = importlib.import_module(model.__module__.removesuffix("model") + "resource")

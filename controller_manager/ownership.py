@@ -154,8 +154,13 @@ def owners_of_change(
     old: Object | None, new: Object | None, kind: str, owners: Informer[T], selector: Callable[[T], Selector]
 ) -> Iterator[str]:
     """Yields the keys of a changed object's owners of this kind, and of those that may adopt it."""
-    yield from {owner_key(each, kind) for each in (old, new) if each is not None} - {""}
-    if new is not None and controller_of(new) is None:
+    before = "" if old is None else owner_key(old, kind)
+    now = "" if new is None else owner_key(new, kind)
+    if before:
+        yield before
+    if now and now != before:
+        yield now
+    elif new is not None and controller_of(new) is None:
         for owner in owners.list(new.namespace):
             if selector(owner).matches(new.labels):
                 yield owner.key

@@ -17,6 +17,7 @@ from apimachinery.errors import BadRequest, StatusError, from_status
 from apimachinery.meta import DeleteOptions, Object, ObjectList, Preconditions
 from apimachinery.model import Model, decode, encode
 from apimachinery.resource import Resource, resource_of
+from apimachinery.splice import split_owners
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -124,12 +125,15 @@ def delete_options(
 
 
 def decode_event(envelope: type[WatchEvent[T]], line: bytes) -> WatchEvent[T]:
-    """Raises: the StatusError inside an ERROR event."""
+    """Leaves out managedFields where they are spliced in: informers keep none, and they take a third of the time.
+
+    Raises: the StatusError inside an ERROR event.
+    """
     if b'"ERROR"' in line[:24]:
         document = orjson.loads(line)
         if document.get("type") == "ERROR":
             raise from_status(document.get("object") or {}, 500)
-    return decode(envelope, line)
+    return decode(envelope, split_owners(line)[0] if b'"managedFields":' in line else line)
 
 
 def error(status: int, body: bytes, retry_after: str) -> StatusError:

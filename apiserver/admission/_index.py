@@ -35,8 +35,9 @@ class RequestIndex(ABC, Generic[T]):
 
     def __init__(self, lookup: Lookup, *sources: Resource[Any]) -> None:
         """`sources` are the kinds of the objects that `read` reads."""
-        self.lookup, self._sources = lookup, sources
-        self._seen: list[int] = []
+        self.lookup, self._is_stale = lookup, True
+        for source in sources:
+            lookup.storage.on_change(source, self._expire)
         self._subjects: Sequence[tuple[T, Sequence[Matcher]]] = ()
         self._kinds: dict[tuple[str, ...], list[Candidate[T]]] = {}
 
@@ -48,11 +49,13 @@ class RequestIndex(ABC, Generic[T]):
     def spares(self, kind: RequestKind, resource: Resource[Any]) -> bool:
         """Tells whether none is ever asked about requests of this kind."""
 
+    def _expire(self) -> None:
+        self._is_stale = True
+
     def about(self, attributes: Attributes) -> list[Candidate[T]]:
         """Returns those that are about the request."""
-        seen = [self.lookup.storage.changed(source) for source in self._sources]
-        if seen != self._seen:
-            self._subjects, self._kinds, self._seen = self.read(), {}, seen
+        if self._is_stale:
+            self._subjects, self._kinds, self._is_stale = self.read(), {}, False
         if not self._subjects:
             return []
         resource = attributes.resource

@@ -12,10 +12,10 @@ from apimachinery.custom import CustomObject
 from apimachinery.errors import FieldError, invalid
 from apimachinery.model import encode, to_dict
 from apimachinery.resource import Scale, Strategy
+from apimachinery.splice import split_owners, with_owners, with_revision
 from apiserver.apiextensions.columns import value_at
 from apiserver.apiextensions.schema import Compiled, compile_schema
 from apiserver.managedfields.shapes import Shape
-from apiserver.storage.splice import split_owners, with_owners, with_revision
 from componentbase import logs
 
 Dict = dict[str, Any]

@@ -13,11 +13,11 @@ import orjson
 
 from apimachinery.custom import CustomObject
 from apimachinery.errors import UnclassifiedError
+from apimachinery.splice import split_owners
 from apiserver.apiextensions.objects import CustomSchema, encoded
 from apiserver.proxy.services import ServiceLocator
 from apiserver.proxy.webhooks import WebhookClient, WebhookFailed
 from apiserver.registry.validation import validate_labels_and_annotations
-from apiserver.storage.splice import split_owners
 from kubeapi.apiextensions.customresourcedefinition import WebhookClientConfig, WebhookConversion
 
 Dict = dict[str, Any]

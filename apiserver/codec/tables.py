@@ -17,9 +17,9 @@ from apimachinery.errors import BadRequest, quote
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Column, Resource
+from apimachinery.splice import split_owners, with_owners
 from apiserver.http.negotiation import TABLE, Representation
 from apiserver.storage.interface import Entry, Watcher, WatchEvent
-from apiserver.storage.splice import split_owners, with_owners
 
 Include = Literal["Metadata", "None", "Object"]
 

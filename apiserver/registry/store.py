@@ -30,6 +30,7 @@ from apimachinery.meta import DeleteOptions, Object, ObjectMeta
 from apimachinery.model import decode, encode
 from apimachinery.names import generate_name
 from apimachinery.resource import Resource
+from apimachinery.splice import split_owners, with_owners, with_revision, without_revision
 from apimachinery.times import format_time
 from apiserver.admission._plugin import CONNECT, CREATE, DELETE, UPDATE, Attributes, Chain
 from apiserver.managedfields import tracking
@@ -42,7 +43,6 @@ from apiserver.request.query import OWN_WRITE, WriteOptions, parse_revision
 from apiserver.request.user import User
 from apiserver.storage import Storage
 from apiserver.storage.interface import Entry, KeyExists, RevisionConflict, UnreadableObject, ValueTooLarge
-from apiserver.storage.splice import split_owners, with_owners, with_revision, without_revision
 from componentbase.clock import Clock
 
 T = TypeVar("T", bound=Object)

@@ -14,6 +14,7 @@ from typing import Any
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apimachinery.selectors import FieldSelector, Selector
+from apimachinery.splice import replace_revision, without_revision
 from apiserver.storage.cache.cacher import Cacher
 from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.cache.selection import Selection
@@ -35,7 +36,6 @@ from apiserver.storage.interface import (
 from apiserver.storage.leases import LeasePool
 from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 from apiserver.storage.listing import ListReader
-from apiserver.storage.splice import replace_revision, without_revision
 from apiserver.storage.transform import ValueTransformer
 from etcdclient.client import EtcdConfig
 from etcdclient.messages import TxnResult

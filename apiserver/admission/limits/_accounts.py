@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from apimachinery.errors import StatusError, UnclassifiedError
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
+from apimachinery.splice import split_owners, with_owners
 from apiserver.admission._plugin import Attributes, Lookup, refused
 from apiserver.admission.limits._charge import Ledger, Limited, NotCovered, QuotaRefusal, QuotaRequest, charge
 from apiserver.storage.interface import Entry, RevisionConflict
-from apiserver.storage.splice import split_owners, with_owners
 from componentbase.clock import Clock
 from kubeapi.core.resourcequota.evaluator import Evaluator
 from kubeapi.core.resourcequota.model import ResourceQuota

@@ -10,9 +10,9 @@ from functools import lru_cache
 
 from apimachinery.errors import join_errors
 from apimachinery.model import decode
+from apimachinery.splice import split_owners
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin, refused, spec_of
 from apiserver.admission.limits._bounds import claim_refusals, pod_refusals, set_defaults
-from apiserver.storage.splice import split_owners
 from kubeapi.core.limitrange import LimitRange
 
 CLAIMS = "persistentvolumeclaims"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from apimachinery.model import decode
+from apimachinery.splice import split_owners
 from apiserver.auth.authorization.follower import Changes, Follower
 from apiserver.auth.authorization.node_volumes import Attachments, BoundVolumes, Name
 from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.interface import DELETED, Entry
-from apiserver.storage.splice import split_owners
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import CLAIM, CONFIG_MAP, SECRET, pod_references

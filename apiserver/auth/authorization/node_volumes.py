@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from apimachinery.model import decode
+from apimachinery.splice import split_owners
 from apiserver.auth.authorization.follower import Changes, Follower
 from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.interface import DELETED, Entry
-from apiserver.storage.splice import split_owners
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolume.references import volume_secrets
 from kubeapi.core.persistentvolume.resource import RESOURCE as VOLUMES

@@ -11,7 +11,7 @@ import orjson
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
-from apiserver.storage.splice import split_owners
+from apimachinery.splice import split_owners
 from componentbase import logs
 
 SHARED_SETS = 4096  # distinct label or field sets remembered for sharing; when full, sharing starts afresh

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from apimachinery.selectors import FieldSelector, Selector, matcher
+from apimachinery.splice import replace_revision
 from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.interface import ADDED, DELETED, Entry, WatchEvent
-from apiserver.storage.splice import replace_revision
 
 SelectionKey = tuple[str, Selector | None, FieldSelector | None]
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
+from apimachinery.splice import replace_revision, with_revision, without_revision
 from apiserver.storage.cache.describe import Describer
 from apiserver.storage.cache.ring import Ring, TableChange
 from apiserver.storage.cache.selection import Selection
 from apiserver.storage.interface import ADDED, DELETED, MODIFIED, Compacted, Entry, UnreadableObject
-from apiserver.storage.splice import replace_revision, with_revision, without_revision
 from apiserver.storage.transform import ENCRYPTED, TransformError, ValueTransformer
 
 ROOT = "/registry/"

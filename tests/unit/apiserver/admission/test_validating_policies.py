@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -31,14 +31,17 @@ class Cache:
 
     def __init__(self) -> None:
         self.entries: dict[str, list[Entry]] = {}
+        self._listeners: list[Callable[[], None]] = []
 
     def put(self, plural: str, kind: str, name: str, **members: Any) -> None:
         document = {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": {"name": name}, **members}
         entry = Entry(name, "", name, 1, orjson.dumps(document), {}, {})
         self.entries.setdefault(plural, []).append(entry)
+        for listener in self._listeners:
+            listener()
 
-    def changed(self, resource: Any) -> int:
-        return len(self.entries.get(resource.plural, ()))
+    def on_change(self, resource: Any, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
 
     def snapshot(self, resource: Any) -> list[Entry]:
         return self.entries.get(resource.plural, [])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import orjson
 
+from apimachinery.splice import split_owners, with_owners, with_revision, without_revision
 from apiserver.apiextensions.kinds import CustomKind, read_kind
 from apiserver.apiextensions.objects import CustomSchema
-from apiserver.storage.splice import split_owners, with_owners, with_revision, without_revision
 from tests.kits.definitions import GROUP, custom, definition, version
 
 OWNERS = b'[{"manager":"a","fieldsV1":{"f:spec":{}}}]'

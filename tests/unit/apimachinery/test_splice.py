@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import encode
-from apiserver.storage.splice import replace_revision, split_owners, with_owners, with_revision, without_revision
+from apimachinery.splice import replace_revision, split_owners, with_owners, with_revision, without_revision
 
 NASTY = st.text() | st.sampled_from(['"metadata":{', "\\", '{"metadata":{"name"', '"resourceVersion":"1"'])
 
