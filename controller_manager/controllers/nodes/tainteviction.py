@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apimachinery.conditions import set_condition
+from apimachinery.conditions import get_condition, set_condition
 from apimachinery.errors import Conflict, NotFound
-from apimachinery.times import format_time
+from apimachinery.times import format_time, parse_time
 from componentbase import logs
 from controller_manager.controllers.nodes._evictiontime import NEVER, eviction_time
 from controller_manager.podstate import NODE_INDEX, index_by_node
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.scheduling.affinity import Taint
-from kubeapi.core.pod.scheduling.tolerations import NO_EXECUTE
+from kubeapi.core.pod.scheduling.tolerations import NO_EXECUTE, TaintKey, taint_key
 from kubeapi.core.pod.status import PodCondition
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
 
@@ -24,6 +24,13 @@ def no_execute_taints(node: Node | None) -> list[Taint]:
     return [taint for taint in node.spec.taints or () if taint.effect == NO_EXECUTE] if node is not None else []
 
 
+def placed_at(pod: Pod) -> float:
+    """When the pod came to its node, in Unix seconds; one that names its node itself came with its creation."""
+    scheduled = get_condition(pod.status.conditions, "PodScheduled")
+    text = (scheduled.lastTransitionTime if scheduled is not None else None) or pod.metadata.creationTimestamp
+    return parse_time(text) if text else 0.0
+
+
 class TaintEviction:
     """Keys are pods. When a taint is taken away, the look at its due time finds nothing to do."""
 
@@ -31,12 +38,30 @@ class TaintEviction:
         self._rest, self._recorder, self._clock = context.rest, context.recorder, context.clock
         self._pods = context.informers.of(Pod)
         self._nodes = context.informers.of(Node)
+        self._since: dict[str, dict[TaintKey, float]] = {}  # node -> its NoExecute taints and when they came
         index_by_node(self._pods)
+
+    def _taints_since(self, node: Node | None) -> dict[TaintKey, float]:
+        """Returns a node's NoExecute taints with the time each came, in Unix seconds.
+
+        Whoever taints a node by hand writes no timeAdded: then it is when this controller first saw the taint.
+        """
+        if node is None:
+            return {}
+        seen, now = self._since.pop(node.name, {}), self._clock.now()
+        since = {
+            taint_key(taint): parse_time(taint.timeAdded) if taint.timeAdded else seen.get(taint_key(taint), now)
+            for taint in no_execute_taints(node)
+        }
+        if since:
+            self._since[node.name] = since
+        return since
 
     def pods_on(self, old: Node | None, new: Node | None) -> Iterable[str]:
         """Wakes a node's pods when it has other NoExecute taints than before."""
-        taints = no_execute_taints(new)
-        if new is not None and taints and taints != no_execute_taints(old):
+        if new is None and old is not None:
+            self._since.pop(old.name, None)
+        if new is not None and self._taints_since(new) and no_execute_taints(new) != no_execute_taints(old):
             for pod in self._pods.by_index(NODE_INDEX, new.name):
                 yield pod.key
 
@@ -53,9 +78,9 @@ class TaintEviction:
         pod = self._pods.get(key)
         if pod is None or pod.metadata.deletionTimestamp is not None or not pod.spec.nodeName:
             return DONE
-        taints = no_execute_taints(self._nodes.get(pod.spec.nodeName))
+        taints = self._taints_since(self._nodes.get(pod.spec.nodeName))
         now = self._clock.now()
-        due = eviction_time(pod.spec.tolerations or (), taints, now)
+        due = eviction_time(pod.spec.tolerations or (), taints, placed_at(pod), now)
         if due == NEVER:
             return DONE
         if due > now:

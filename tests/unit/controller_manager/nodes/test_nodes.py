@@ -26,7 +26,7 @@ from kubeapi.coordination.lease import Lease, LeaseSpec
 from kubeapi.core.node import Node, NodeCondition, NodeSpec, NodeStatus
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.scheduling.affinity import Taint, Toleration
-from kubeapi.core.pod.scheduling.tolerations import taint_key, tolerates
+from kubeapi.core.pod.scheduling.tolerations import TaintKey, tolerates
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubeapi.core.pod.status import PodCondition, PodStatus
 from tests.fakes.api import FakeApi, Running, settle
@@ -152,7 +152,7 @@ def test_a_zone_that_is_down_is_evicted_as_long_as_another_is_up() -> None:
 # Tolerations
 
 
-TAINT = Taint(key="k", value="v", effect=NO_EXECUTE, timeAdded=format_time(NOW - 10))
+TAINT = TaintKey("k", "v", NO_EXECUTE)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ TAINT = Taint(key="k", value="v", effect=NO_EXECUTE, timeAdded=format_time(NOW -
     ],
 )
 def test_what_a_toleration_tolerates(toleration: Toleration, expected: bool) -> None:
-    assert tolerates(toleration, taint_key(TAINT)) is expected
+    assert tolerates(toleration, TAINT) is expected
 
 
 def tolerating(seconds: int | None) -> Toleration:
@@ -189,11 +189,15 @@ def tolerating(seconds: int | None) -> Toleration:
     ],
 )
 def test_when_a_pod_must_go(tolerations: list[Toleration], expected: float) -> None:
-    assert eviction_time(tolerations, [TAINT], NOW) == expected
+    assert eviction_time(tolerations, {TAINT: NOW - 10}, NOW - 500, NOW) == expected
+
+
+def test_a_toleration_of_a_pod_that_comes_to_a_tainted_node_runs_from_then() -> None:
+    assert eviction_time([tolerating(60)], {TAINT: NOW - 500}, NOW - 20, NOW) == NOW + 40
 
 
 def test_without_taints_a_pod_stays() -> None:
-    assert eviction_time([], [], NOW) == NEVER
+    assert eviction_time([], {}, NOW - 500, NOW) == NEVER
 
 
 # The control loops
@@ -309,3 +313,14 @@ async def test_a_pod_that_tolerates_nothing_goes_at_once() -> None:
     cluster.api.change(Node, "n1", lambda each: setattr(each.spec, "taints", [Taint(key="mine", effect=NO_EXECUTE)]))
     await settle(cluster.api, cluster.lifecycle, cluster.eviction)
     assert [each.name for each in cluster.api.all(Pod)] == ["tolerant"]
+
+
+async def test_a_taint_without_a_time_is_tolerated_from_when_it_was_first_seen() -> None:
+    cluster = Cluster(node("n1"), node("n2"))
+    cluster.api.put(pod("p", "n1", Toleration(key="mine", operator="Exists", tolerationSeconds=20)))
+    cluster.api.change(Node, "n1", lambda each: setattr(each.spec, "taints", [Taint(key="mine", effect=NO_EXECUTE)]))
+    await settle(cluster.api, cluster.lifecycle, cluster.eviction)
+    await cluster.wait(15, "n1", "n2")
+    assert len(cluster.api.all(Pod)) == 1
+    await cluster.wait(10, "n1", "n2")
+    assert cluster.api.all(Pod) == []
