@@ -139,8 +139,13 @@ def carry_over(obj: Service, old: Service) -> None:
 def _drop_what_the_type_lost(new: Service, old: Service) -> None:
     """A client that changes only `type` sends along what the server chose for the old type: it goes by itself."""
     spec, before = new.spec, old.spec
-    if needs_address(old) and not needs_address(new) and spec.clusterIP == before.clusterIP:
-        spec.clusterIP = spec.clusterIPs = spec.ipFamilies = spec.ipFamilyPolicy = None
+    if needs_address(old) and not needs_address(new):
+        if spec.clusterIP == before.clusterIP:
+            spec.clusterIP = spec.clusterIPs = None
+        if spec.ipFamilies == before.ipFamilies:
+            spec.ipFamilies = None
+        if spec.ipFamilyPolicy == before.ipFamilyPolicy:
+            spec.ipFamilyPolicy = None
     if needs_node_ports(old) and not needs_node_ports(new) and spec.type != "LoadBalancer":
         held = {port.nodePort for port in before.ports or ()} | {None}
         if all(port.nodePort in held for port in spec.ports or ()):  # ports may come, go and change, node ports go

@@ -356,6 +356,9 @@ def test_the_name_is_a_dns_label() -> None:
 HAD = {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"]}
 
 
+FAMILIES = {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
+
+
 def after_update(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     before, after = load(SERVICES, service(old)), load(SERVICES, service(new))
     SERVICES.strategy.prepare_update(after, before)
@@ -399,6 +402,16 @@ def test_a_headless_service_stays_headless() -> None:
             {},
             {"type": "ExternalName", "externalName": "a.b", "internalTrafficPolicy": "Cluster"},
             "internalTrafficPolicy",
+        ),
+        (
+            {"clusterIP": "10.96.0.1", **FAMILIES},
+            {"type": "ExternalName", "externalName": "a.b", **FAMILIES},
+            "ipFamilies",
+        ),
+        (
+            {"clusterIP": "10.96.0.1", **FAMILIES},
+            {"type": "ExternalName", "externalName": "a.b", **FAMILIES},
+            "ipFamilyPolicy",
         ),
     ],
 )
