@@ -6,10 +6,14 @@ import argparse
 import sys
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 
 from mini_cluster.api import AdminApi
 from mini_cluster.cluster.families import SERVICE_CIDRS, dns_address
-from mini_cluster.objects.making import ensure_objects
+from mini_cluster.errors import ApiError
+from mini_cluster.objects.making import ensure_objects, try_again
+
+PATIENCE_SECONDS = 120.0
 
 
 def main() -> int:
@@ -18,8 +22,13 @@ def main() -> int:
     parser.add_argument("--pki", type=Path, required=True, metavar="DIR", help="folder of the administrator's key")
     parser.add_argument("--metrics-server", required=True, metavar="HOST", help="the metrics server")
     options = parser.parse_args()
+    addresses = [dns_address(SERVICE_CIDRS[4])]
     with closing(AdminApi.at(options.server, options.pki)) as api:
-        ensure_objects(api, [dns_address(SERVICE_CIDRS[4])], options.metrics_server)
+        try:
+            try_again(lambda: ensure_objects(api, addresses, options.metrics_server), monotonic() + PATIENCE_SECONDS)
+        except ApiError as error:
+            print(f"error: the cluster's objects can't be made: {error}", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -45,14 +45,24 @@ def _make(connect: Connect, state: ClusterState, deadline: float, metrics_host: 
     from mini_cluster.objects.cloud import ensure_cloud_roles
 
     with connect(state) as api:
-        while True:
-            try:
-                if state.cloud:
-                    ensure_cloud_roles(api)
-                return ensure_objects(api, [each.dns_address for each in state.cluster_networks], metrics_host)
-            except ApiError:
-                if given_up.wait(POLL_SECONDS) or monotonic() > deadline:
-                    raise
+
+        def make() -> None:
+            if state.cloud:
+                ensure_cloud_roles(api)
+            ensure_objects(api, [each.dns_address for each in state.cluster_networks], metrics_host)
+
+        return try_again(make, deadline, given_up)
+
+
+def try_again(make: Callable[[], None], deadline: float, given_up: threading.Event | None = None) -> None:
+    """Calls `make` until the API server takes it all. Raises: ApiError, the last one, at `deadline` (monotonic) or once
+    it is given up."""
+    while True:
+        try:
+            return make()
+        except ApiError:
+            if monotonic() > deadline or (given_up or threading.Event()).wait(POLL_SECONDS):
+                raise
 
 
 def ensure_objects(api: AdminApi, dns_addresses: Sequence[str], metrics_host: str) -> None:

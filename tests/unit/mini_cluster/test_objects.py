@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from mini_cluster.api import AdminApi
 from mini_cluster.errors import ApiError
 from mini_cluster.objects import dns, storage
+from mini_cluster.objects.making import try_again
 
 
 class FakeAdminApi(AdminApi):
@@ -74,3 +76,16 @@ def test_the_dns_has_an_address_of_each_family() -> None:
     dns.ensure_dns(api, ["10.96.0.10", "fd00:10:96::a"])
     spec = api.objects["/api/v1/namespaces/kube-system/services/kube-dns"]["spec"]
     assert (spec["clusterIPs"], spec["ipFamilyPolicy"]) == (["10.96.0.10", "fd00:10:96::a"], "RequireDualStack")
+
+
+def test_what_a_slow_server_did_not_take_is_tried_again_until_the_deadline() -> None:
+    api = FakeAdminApi()
+    api.fails_at = 2
+    try_again(lambda: ensure_dns(api), monotonic() + 60)
+    assert api.names() == sorted(MADE[ensure_dns])
+
+    def never() -> None:
+        raise ApiError("The read operation timed out")
+
+    with pytest.raises(ApiError, match="timed out"):
+        try_again(never, monotonic())
