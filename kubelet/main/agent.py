@@ -131,7 +131,8 @@ class Agent:
         self.plugins = NodePlugins(
             options.root_dir, rest, self.node, tokens, table.wake, self.node.poke, self.recorder, clock, tasks
         )
-        hardware = Hardware(self.plugins.devices, _cpu_manager(options, lambda: self.shared_cpus.poke()))
+        cpus = _cpu_manager(options, lambda: self.shared_cpus.poke())
+        hardware = Hardware(self.plugins.devices, cpus, self.plugins.claims)
         self.listing = ResourceListing(options.root_dir, table.admitted, hardware)
         self.shared_cpus = SharedCpus(runtime, table, hardware, self.node, clock)
         self.pods = assemble(self._edges(table, tokens, hardware), table)

@@ -1,4 +1,4 @@
-"""Puts together what the kubelet does with plugins: devices, storage drivers, and the folder that they register in."""
+"""Puts together what the kubelet does with plugins of all kinds, and the folder that they register in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from componentbase.daemon import FatalError
 from kubeclient.rest import RestClient
 from kubelet.container.events import Events
 from kubelet.devices.manager import DeviceManager
+from kubelet.dra.claims import ClaimManager
+from kubelet.dra.drivers import DraDrivers
 from kubelet.plugins.watcher import PluginHandler, PluginWatcher
 from kubelet.volume.csi.drivers import CsiDrivers, OwnNode
 from kubelet.volume.csi.volumes import CsiVolumes
@@ -36,7 +38,13 @@ class NodePlugins:
         self.devices = DeviceManager(root_dir, on_change, tasks)
         self._drivers = CsiDrivers(rest, node, clock, tasks)
         self.storage = CsiVolumes(root_dir, rest, self._drivers, node, tokens, wake, on_change, events)
-        handlers: dict[str, PluginHandler] = {"CSIPlugin": self._drivers, "DevicePlugin": self.devices}
+        self._dra_drivers = DraDrivers(rest, node, clock, tasks)
+        self.claims = ClaimManager(root_dir, rest, self._dra_drivers, wake)
+        handlers: dict[str, PluginHandler] = {
+            "CSIPlugin": self._drivers,
+            "DevicePlugin": self.devices,
+            "DRAPlugin": self._dra_drivers,
+        }
         self._watcher = PluginWatcher(os.path.join(root_dir, "plugins_registry"), handlers, clock)
 
     def load(self) -> None:
@@ -46,9 +54,13 @@ class NodePlugins:
         except (OSError, ValueError, KeyError) as error:
             raise FatalError(f"{error}: end the pods of this node that use devices, and remove the file") from None
         try:
+            self.claims.load()
+        except (OSError, ValueError, KeyError) as error:
+            raise FatalError(f"{error}: end the pods of this node that use claims, and remove the file") from None
+        try:
             self.storage.load()
         except (OSError, ValueError, KeyError) as error:
             raise FatalError(f"what pods have mounted can't be read: {error}") from None
 
     def loops(self) -> list[Coroutine[Any, Any, None]]:
-        return [self.devices.run(), self._drivers.run(), self._watcher.run()]
+        return [self.devices.run(), self._drivers.run(), self._dra_drivers.run(), self._watcher.run()]

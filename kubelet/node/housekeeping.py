@@ -77,7 +77,7 @@ class Housekeeping:
                 except (VolumeError, OSError) as error:  # of one pod: its driver may be gone, a process in its folder
                     log.warning("a pod's volumes are not given back, will retry", uid=uid, error=str(error))
         await self._volumes.sweep()
-        self._hardware.keep(uids | set(pods))
+        await self._hardware.keep(uids | set(pods))
         await self._groups.keep(uids | set(pods))
         await remove_memory_volumes(self._runtime, lambda uid: uid not in uids)
 

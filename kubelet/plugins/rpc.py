@@ -76,6 +76,19 @@ class PluginClient:
                 async for message in stream:
                     yield message
 
+    async def connect(self) -> asyncio.Event:
+        """Connects, and returns what is set when that connection is over. Raises: RpcError."""
+        with _rpc_errors(self.socket_path):
+            handler = (await self._open().__connect__()).handler
+        lost, close = asyncio.Event(), handler.close
+
+        def on_close() -> None:
+            close()
+            lost.set()
+
+        handler.close = on_close  # type: ignore[method-assign]  # what grpclib calls, and all that it tells
+        return lost
+
     def close(self) -> None:
         if self._channel is not None:
             self._channel.close()

@@ -21,6 +21,7 @@ from kubelet.container.images.pod_images import PodImages
 from kubelet.container.security import non_root_error
 from kubelet.container.spec import find_container, full_name, spec_hash
 from kubelet.devices.cdi import CdiError
+from kubelet.dra.claims import ClaimsError
 from kubelet.network.names import HOSTS_PATH
 from kubelet.plugins.rpc import RpcError
 from kubelet.pod.actions import Kill, Start
@@ -147,8 +148,8 @@ class ContainerStarter:
     async def _hardware(self, work: PodWork, container: Container) -> HardwareOptions:
         """Raises: StartFailure with CreateContainerConfigError; Stopping."""
         try:
-            return await work.unless_stopping(self.hardware.options(work.uid, container.name))
-        except (RpcError, CdiError) as error:
+            return await work.unless_stopping(self.hardware.options(work.pod, container))
+        except (RpcError, CdiError, ClaimsError) as error:
             raise self._failed(work.pod, container.name, "CreateContainerConfigError", str(error)) from None
 
     def _config(

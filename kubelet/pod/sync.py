@@ -106,6 +106,7 @@ class PodSyncer:
         if actions.create_sandbox:
             if actions.kill_pod and status is not None:
                 await self.sandboxes.stop(work, status)
+            await self.resources.prepare_claims(work)
             await self.sandboxes.create(work, actions.sandbox_attempt, setup.volumes.values() if setup else ())
             return True, None
         by_id = {container.id: container for container in status.containers} if status else {}
@@ -145,6 +146,8 @@ class PodSyncer:
             await self.terminator.stop_pod(work, status)
             status = await self.runtime.pod(work.uid)
         self.publisher.forget(work)
+        if status is None or not status.running:
+            await self.resources.give_claims_back(work)
         self.publisher.report(work, status, terminal=True)
         if status is not None and status.running:
             raise SyncFailed("containers of the pod still run")

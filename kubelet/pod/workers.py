@@ -111,7 +111,7 @@ class PodWorkers:
         """
         grace, before = work.grace_seconds(), work.asked
         status = work.asked.status if work.reported else pod.status
-        work.asked = pod.model_copy(update={"status": _with_foreign_conditions(status, pod)})
+        work.asked = pod.model_copy(update={"status": _with_foreign_parts(status, pod)})
         if pod.metadata.deletionTimestamp or is_terminal(status.phase):
             work.stopping.set()
         if work.stopping.is_set() and work.grace_seconds() < grace:
@@ -180,8 +180,9 @@ def _relevant_fields(pod: Pod) -> tuple[object, ...]:
     return pod.spec, meta.generation, meta.labels, meta.annotations, deletion, theirs, is_terminal(pod.status.phase)
 
 
-def _with_foreign_conditions(status: PodStatus, pod: Pod) -> PodStatus:
-    """Takes conditions of others (readiness gates, disruption) as the API has them now."""
+def _with_foreign_parts(status: PodStatus, pod: Pod) -> PodStatus:
+    """Takes conditions of others (readiness gates, disruption), and the names of claims, as the API has them now."""
     theirs = [item for item in pod.status.conditions or () if item.type not in OWN_CONDITIONS]
     own = [item for item in status.conditions or () if item.type in OWN_CONDITIONS]
-    return status.model_copy(update={"conditions": own + theirs or None})
+    claims = pod.status.resourceClaimStatuses
+    return status.model_copy(update={"conditions": own + theirs or None, "resourceClaimStatuses": claims})

@@ -7,11 +7,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import Container
 from kubelet.cpus.manager import CpuError, CpuManager
 from kubelet.cpus.topology import format_cpus
 from kubelet.devices.allocation import DeviceError
 from kubelet.devices.cdi import CdiEdits, cdi_edits
 from kubelet.devices.manager import DeviceManager
+from kubelet.dra.claims import ClaimManager
 from kubelet.pod.status.compute import Failure
 from kubelet.runtime.configs import Mount, Resources
 
@@ -33,6 +35,7 @@ class Hardware:
 
     devices: DeviceManager
     cpus: CpuManager | None = None
+    claims: ClaimManager | None = None
 
     def concerns(self, pod: Pod) -> bool:
         return self.devices.concerns(pod) or (self.cpus is not None and self.cpus.concerns(pod))
@@ -48,12 +51,25 @@ class Hardware:
             return Failure("UnexpectedAdmissionError", f"Allocate failed due to {error}, which is unexpected")
         return None
 
-    async def options(self, pod_uid: str, container: str) -> HardwareOptions:
-        """Makes the devices ready for a start of the container. Raises: RpcError; CdiError."""
-        responses = self.devices.responses(pod_uid, container)
+    async def prepare(self, pod: Pod) -> None:
+        """Has the pod's claims prepared, before anything of it starts. Raises: ClaimsError."""
+        if self.claims is not None:
+            await self.claims.prepare(pod)
+
+    async def unprepare(self, pod_uid: str) -> None:
+        """Gives the claims of a pod back that no longer runs, before that is told. Raises: ClaimsError."""
+        if self.claims is not None:
+            await self.claims.unprepare(pod_uid)
+
+    async def options(self, pod: Pod, container: Container) -> HardwareOptions:
+        """Makes the devices ready for a start of the container. Raises: RpcError; CdiError; ClaimsError."""
+        pod_uid = pod.metadata.uid or ""
+        responses = self.devices.responses(pod_uid, container.name)
         if responses:
-            await self.devices.before_start(pod_uid, container)
+            await self.devices.before_start(pod_uid, container.name)
         names = [item.name for response in responses for item in response.cdi_devices]
+        if self.claims is not None:
+            names += [name for _, device in self.claims.devices(pod, container) for name in device.cdi_names]
         edits = await asyncio.to_thread(cdi_edits, names) if names else CdiEdits()
         mounts = [*(item for response in responses for item in response.mounts), *edits.mounts]
         devices = [*(item for response in responses for item in response.devices), *edits.devices]
@@ -71,8 +87,10 @@ class Hardware:
         if self.cpus is not None:
             self.cpus.release(pod_uid)
 
-    def keep(self, pod_uids: Collection[str]) -> None:
+    async def keep(self, pod_uids: Collection[str]) -> None:
         """Takes back what pods had that the node no longer knows. Raises: OSError."""
+        if self.claims is not None:
+            await self.claims.keep(pod_uids)
         self.devices.keep(pod_uids)
         if self.cpus is not None:
             self.cpus.keep(pod_uids)

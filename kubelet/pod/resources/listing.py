@@ -10,8 +10,10 @@ from pathlib import Path
 
 from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.model import Pod
-from kubelet.devices.messages import TopologyInfo
-from kubelet.plugins.message import Empty, Message
+from kubeapi.core.pod.spec import Container
+from kubelet.devices.messages import CDIDevice, TopologyInfo
+from kubelet.dra.claims import ClaimsError
+from kubelet.plugins.message import Empty, Message, number
 from kubelet.plugins.rpc import Method, PluginServer, RpcError
 from kubelet.pod.resources.hardware import Hardware
 
@@ -27,12 +29,30 @@ class ContainerDevices(Message):
     topology: TopologyInfo | None = None
 
 
+class ClaimResource(Message):
+    """A device of a claim."""
+
+    cdi_devices: tuple[CDIDevice, ...] = ()
+    driver_name: str = ""
+    pool_name: str = ""
+    device_name: str = ""
+
+
+class DynamicResource(Message):
+    """The devices that a container has by a claim."""
+
+    claim_name: str = number(2, default="")
+    claim_namespace: str = number(3, default="")
+    claim_resources: tuple[ClaimResource, ...] = number(4, default=())
+
+
 class ContainerResources(Message):
     """The devices and CPUs that one container has for itself."""
 
     name: str = ""
     devices: tuple[ContainerDevices, ...] = ()
     cpu_ids: tuple[int, ...] = ()
+    dynamic_resources: tuple[DynamicResource, ...] = number(5, default=())
 
 
 class PodResources(Message):
@@ -113,10 +133,26 @@ class ResourceListing:
                     item.name,
                     self._devices(self._hardware.devices.held(uid, item.name)),
                     tuple(sorted(cpus.own(uid, item.name))) if cpus is not None else (),
+                    self._dynamic(pod, item),
                 )
                 for item in containers
             ),
         )
+
+    def _dynamic(self, pod: Pod, container: Container) -> tuple[DynamicResource, ...]:
+        """Lists nothing for a pod whose claims are not prepared."""
+        claims = self._hardware.claims
+        if claims is None:
+            return ()
+        by_claim: dict[tuple[str, str], list[ClaimResource]] = {}
+        try:
+            for held, device in claims.devices(pod, container):
+                cdi = tuple(map(CDIDevice, device.cdi_names))
+                resource = ClaimResource(cdi, device.driver, device.pool, device.name)
+                by_claim.setdefault((held.name, held.namespace), []).append(resource)
+        except ClaimsError:
+            return ()
+        return tuple(DynamicResource(*key, tuple(found)) for key, found in by_claim.items())
 
     def _devices(self, devices: Mapping[str, Iterable[str]]) -> tuple[ContainerDevices, ...]:
         """Lists each device by itself, as each may have a place of its own."""

@@ -13,6 +13,7 @@ from kubelet.container.downward import NodeView
 from kubelet.container.events import Events
 from kubelet.container.limits import container_resources
 from kubelet.container.spec import find_container
+from kubelet.dra.claims import ClaimsError
 from kubelet.pod import allocation as resize
 from kubelet.pod.resources.admission import admit, resize_refusal
 from kubelet.pod.resources.hardware import Hardware
@@ -59,6 +60,22 @@ class NodeResources:
                 work.admitted = False
         work.admitted = failure is None
         return failure
+
+    async def prepare_claims(self, work: PodWork) -> None:
+        """Raises: SyncFailed; Stopping."""
+        try:
+            await work.unless_stopping(self.hardware.prepare(work.pod))
+        except ClaimsError as error:
+            message = f"Failed to prepare dynamic resources: {error}"
+            self.events.event(work.pod, "Warning", "FailedPrepareDynamicResources", message)
+            raise SyncFailed(message) from None
+
+    async def give_claims_back(self, work: PodWork) -> None:
+        """Raises: SyncFailed."""
+        try:
+            await self.hardware.unprepare(work.uid)
+        except ClaimsError as error:
+            raise SyncFailed(str(error)) from None
 
     def grant(self, work: PodWork) -> float | None:
         """Grants the pod what it asks for, where the node has it; else the seconds after which to ask again."""

@@ -108,6 +108,7 @@ def rejected_status(pod: Pod, failure: Failure, now: float) -> PodStatus:
         qosClass=qos_class(pod),
         startTime=old.startTime or format_time(now),
         conditions=old.conditions,
+        resourceClaimStatuses=old.resourceClaimStatuses,
     )
 
 
@@ -148,6 +149,7 @@ class _Status:
             containerStatuses=sorted(regular, key=lambda item: item.name),
             ephemeralContainerStatuses=sorted(ephemeral, key=lambda item: item.name) or None,
             qosClass=qos_class(self.pod),
+            resourceClaimStatuses=old.resourceClaimStatuses,
         )
         status.conditions = self._conditions(status)
         return status

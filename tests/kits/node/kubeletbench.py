@@ -20,6 +20,7 @@ from kubeclient.rest import RestClient
 from kubelet.container.downward import NodeFacts
 from kubelet.cpus.manager import CpuManager
 from kubelet.devices.manager import DeviceManager
+from kubelet.dra.claims import ClaimManager
 from kubelet.main.assembly import Edges, PodMachinery, assemble
 from kubelet.network.dns import ClusterDns
 from kubelet.network.host_ports import HostPorts
@@ -148,6 +149,7 @@ class Bench:
     objects: BenchObjects
     events: list[tuple[str, str]] = field(default_factory=list)
     cpus: CpuManager | None = None
+    claims: ClaimManager | None = None
     node: Node = field(default_factory=lambda: from_dict(Node, {"metadata": {"name": "worker-1"}}))
     tasks: Tasks = field(default_factory=Tasks)
     table: PodTable = field(init=False)
@@ -182,7 +184,7 @@ class Bench:
             cluster_dns=ClusterDns(("10.96.0.10",)),
             node_dns=DnsConfig(),
             root_dir=str(self.root),
-            hardware=Hardware(self.devices, self.cpus),
+            hardware=Hardware(self.devices, self.cpus, self.claims),
             storage=None,
             clock=self.clock,
             tasks=cast(asyncio.TaskGroup, self.tasks),

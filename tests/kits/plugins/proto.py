@@ -24,7 +24,7 @@ _SCALARS = {
 def messages(package: str, declarations: Mapping[str, str]) -> Any:
     """Makes classes of declarations: `{"Volume": "int64 capacity_bytes = 1; string* tags = 2; map labels = 3"}`.
 
-    A star makes a list; `map` is of texts; another type is a message of the same package.
+    A star makes a list; `map` is of texts, `map<Volume>` of messages; another type is a message of the same package.
     """
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
     for name, fields in declarations.items():
@@ -42,7 +42,7 @@ def messages(package: str, declarations: Mapping[str, str]) -> Any:
 
 
 def _add_field(message: Any, package: str, owner: str, kind: str, name: str, number: int) -> None:
-    many = kind.endswith("*") or kind == "map"
+    many = kind.endswith("*") or kind.startswith("map")
     field = message.field.add(
         name=name, number=number, label=_Proto.LABEL_REPEATED if many else _Proto.LABEL_OPTIONAL, json_name=name
     )
@@ -51,15 +51,15 @@ def _add_field(message: Any, package: str, owner: str, kind: str, name: str, num
         field.type = _SCALARS[kind]
         return
     field.type = _Proto.TYPE_MESSAGE
-    if kind != "map":
+    if not kind.startswith("map"):
         field.type_name = package + kind
         return
     entry = "".join(word.capitalize() for word in name.split("_")) + "Entry"
     field.type_name = f"{package}{owner}.{entry}"
     nested = message.nested_type.add(name=entry)
     nested.options.map_entry = True
-    for number, part in enumerate(("key", "value"), 1):
-        nested.field.add(name=part, number=number, type=_Proto.TYPE_STRING, label=_Proto.LABEL_OPTIONAL)
+    _add_field(nested, package, "", "string", "key", 1)
+    _add_field(nested, package, "", kind.removeprefix("map").strip("<>") or "string", "value", 2)
 
 
 class PluginServer:

@@ -141,15 +141,16 @@ async def test_devices_by_their_cdi_names_are_looked_up_at_the_start(
     monkeypatch.setattr(hardware, "cdi_edits", partial(cdi_edits, folders=[str(tmp_path / "cdi")]))
     plugin = await node.plugin(["a"])
     plugin.cdi = f"{RESOURCE}=a"
-    await node.manager.allocate(make_pod({"containers": [dongles(1)]}))
+    pod = make_pod({"containers": [dongles(1)]})
+    await node.manager.allocate(pod)
     parts = hardware.Hardware(node.manager)
     with pytest.raises(CdiError, match="unresolvable CDI devices"):
-        await parts.options("uid-1", "app")
+        await parts.options(pod, pod.spec.containers[0])
     (tmp_path / "cdi").mkdir()
     edits = {"env": ["CDI=yes"], "deviceNodes": [{"path": "/dev/null"}], "additionalGids": [44]}
     spec = {"kind": RESOURCE, "devices": [{"name": "a", "containerEdits": edits}]}
     (tmp_path / "cdi" / "v.json").write_text(json.dumps(spec))
-    given = await parts.options("uid-1", "app")
+    given = await parts.options(pod, pod.spec.containers[0])
     assert (given.env["CDI"], given.devices[-1], given.groups) == ("yes", ("/dev/null", "/dev/null", "rwm"), (44,))
 
 

@@ -1,0 +1,111 @@
+"""Pods with devices of a driver of dynamic resources, from the template to the container's variable."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mini_cluster.pytest_plugin import ClusterHandle
+from tests.kits.client.commandline import CommandLine
+from tests.kits.eventually import eventually
+from tests.kits.plugins.dra_driver import GROUP, DraDriver, finder, publish
+
+pytestmark = pytest.mark.cluster
+
+DRIVER = "t.dra.example.com"
+API = "resource.k8s.io/v1"
+CDI = Path("/var/run/cdi")
+
+
+@pytest.fixture
+def http(cluster: ClusterHandle) -> Iterator[httpx.Client]:
+    context = ssl.create_default_context(cafile=cluster.pki / "ca.crt")
+    context.load_cert_chain(cluster.pki / "admin.crt", cluster.pki / "admin.key")
+    with httpx.Client(base_url=cluster.server, verify=context, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def node(cluster: ClusterHandle) -> str:
+    return min(cluster.node_ips)
+
+
+@pytest.fixture
+def driver(cluster: ClusterHandle, http: httpx.Client, node: str) -> Iterator[DraDriver]:
+    driver = DraDriver(DRIVER, cluster.cluster.layout.node(node).kubelet_root, CDI, finder(http))
+    driver.start()
+    try:
+        eventually(lambda: driver.registrar.told == [""])
+        publish(http, DRIVER, node, "a", "b")
+        yield driver
+    finally:
+        driver.stop()
+        http.delete(f"{GROUP}/resourceslices", params={"fieldSelector": f"spec.driver={DRIVER}"})
+
+
+def pod(name: str, image: str, **claim: str) -> dict[str, Any]:
+    main = {
+        "name": "main",
+        "image": image,
+        "command": ["sh", "-c", "env; sleep 1000"],
+        "resources": {"claims": [{"name": "dev"}]},
+    }
+    spec = {"terminationGracePeriodSeconds": 1, "resourceClaims": [{"name": "dev"} | claim], "containers": [main]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+@pytest.fixture
+def asked(mk: CommandLine) -> Iterator[None]:
+    """A class, a template and a claim for one device of the driver."""
+    selector = {"cel": {"expression": f'device.driver == "{DRIVER}"'}}
+    device_class = {"apiVersion": API, "kind": "DeviceClass", "metadata": {"name": "dra-test"}}
+    mk.apply(device_class | {"spec": {"selectors": [selector]}})
+    spec = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "dra-test"}}]}}
+    mk.apply({"apiVersion": API, "kind": "ResourceClaimTemplate", "metadata": {"name": "one"}, "spec": {"spec": spec}})
+    mk.apply({"apiVersion": API, "kind": "ResourceClaim", "metadata": {"name": "shared"}, "spec": spec})
+    yield
+    mk.run("delete", "deviceclass", "dra-test")
+
+
+@pytest.mark.usefixtures("asked")
+def test_devices_are_prepared_for_pods_and_given_back(
+    cluster: ClusterHandle, mk: CommandLine, http: httpx.Client, image: str, node: str, driver: DraDriver
+) -> None:
+    def runs(name: str) -> str:
+        """The device that the pod sees, once it runs."""
+        eventually(lambda: mk.get("pod", name)["status"].get("phase") == "Running", f"{name} runs", seconds=120)
+        lines = eventually(lambda: mk.run("logs", name).splitlines())
+        return next(line for line in lines if line.startswith("DEVICE_")).removeprefix("DEVICE_GPU=")
+
+    def gone(*names: str) -> None:
+        mk.run("delete", "pod", *names, "--wait=false")
+        for name in names:
+            eventually(lambda name=name: mk.try_run("get", "pod", name).returncode != 0, f"{name} is gone", seconds=120)
+
+    mk.apply(pod("own", image, resourceClaimTemplateName="one"))
+    mk.apply(pod("first", image, resourceClaimName="shared"))
+    own, shared = runs("own"), runs("first")
+    assert {own, shared} == {"a", "b"}
+    made = mk.get("pod", "own")["status"]["resourceClaimStatuses"][0]["resourceClaimName"]
+    assert mk.get("resourceclaim", made)["status"]["allocation"]["devices"]["results"][0]["device"] == own
+
+    driver.stop()  # and a new version of it starts; running pods do not mind
+    driver.start()
+    mk.apply(pod("second", image, resourceClaimName="shared"))
+    assert runs("second") == shared
+    assert [item["name"] for item in mk.get("resourceclaim", "shared")["status"]["reservedFor"]] == ["first", "second"]
+    mk.apply(pod("waits", image, resourceClaimTemplateName="one"))
+    eventually(lambda: "cannot allocate all claims" in mk.run("describe", "pod", "waits"))
+
+    driver.after["NodePrepareResources"] = lambda: cluster.kill(f"kubelet-{node}")
+    gone("own")
+    assert mk.try_run("get", "resourceclaim", made).returncode != 0
+    assert runs("waits") == own  # which the next kubelet has prepared once more
+    gone("first", "second", "waits")
+    assert not list(CDI.glob(f"{DRIVER}-*"))
+    eventually(lambda: "allocation" not in mk.get("resourceclaim", "shared").get("status", {}))
