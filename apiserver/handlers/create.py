@@ -13,5 +13,6 @@ async def create(request: Request, store: Store[Any]) -> Response:
     """Answers 201 with the object as stored."""
     resource = store.resource
     obj, options, warnings = await receive(request, resource, "CreateOptions")
-    result = await store.create(store.namespace_of(request.info), obj, request.user, options)
+    body = await request.body()
+    result = await store.create(store.namespace_of(request.info), obj, request.user, options, body=body)
     return answer(request, resource, result.value, 201, [*warnings, *result.warnings])

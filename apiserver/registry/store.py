@@ -121,8 +121,12 @@ class Store(Generic[T]):
         options: WriteOptions = OWN_WRITE,
         *,
         subresource: str = "",
+        body: bytes = b"",
     ) -> WriteResult:
-        """Raises: StatusError (403, 404 for the namespace, 409, 422)."""
+        """`body` is what the object was decoded from, if from anything.
+
+        Raises: StatusError (403, 404 for the namespace, 409, 422).
+        """
         resource, meta = self.resource, obj.metadata
         if meta.resourceVersion:
             raise BadRequest("resourceVersion should not be set on objects to be created")
@@ -136,7 +140,7 @@ class Store(Generic[T]):
         attributes.audit_annotations = options.audit_annotations
         meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
         sent = tracking.take_entries(obj)
-        owners = tracking.created(obj, sent, resource, options, self._now())
+        owners = tracking.created(obj, sent, resource, options, self._now(), body=body)
         warnings = drop_repeated_owners(meta)
         await self._admission.mutate(attributes)
         await self.hooks.check_rights(attributes)

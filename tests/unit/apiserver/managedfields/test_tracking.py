@@ -155,3 +155,21 @@ def test_a_manager_that_looks_like_a_list_key_keeps_its_name():
         (entry,) = tracking.decode_entries(tracking.created(pod, None, PODS, options, TIMES[0]))
         assert entry.manager == manager_name
         assert f'k:{{"ip":"{address}"}}' in entry.fieldsV1["f:spec"]["f:hostAliases"]
+
+
+def test_bodies_that_differ_in_their_names_share_their_owners():
+    def owners(text):
+        pod, body = decode_object(PODS, text), text
+        how = (None, PODS, WriteOptions(field_manager="m"), "2026-01-31T10:00:00Z")
+        assert tracking.created(pod, *how, body=body) == tracking.created(pod, *how)
+        return tracking.created(pod, *how, body=body)
+
+    def text(name, container="c", **spec):
+        containers = [{"name": container, "image": "i"}]
+        return orjson.dumps({"spec": {"containers": containers, **spec}, "metadata": {"name": name}})
+
+    assert owners(text("a")) is owners(text("b"))
+    assert owners(text("a", hostname="a")) != owners(text("a"))
+    assert b'k:{\\"name\\":\\"a\\"}' in owners(text("a", "a"))
+    assert b'k:{\\"name\\":\\"b\\"}' in owners(text("b", "b"))
+    assert b'k:{\\"name\\":\\"b\\"}' in owners(text("a", "b"))

@@ -19,6 +19,7 @@ from controller_manager.controllers.workloads.replicas._status import ManageErro
 from controller_manager.controllers.workloads.replicas.replicaset import CONTROLLER
 from controller_manager.ownership import (
     EXPECTATION_SECONDS,
+    PARALLEL_REQUESTS,
     Expectations,
     create_surely,
     in_parallel,
@@ -224,7 +225,7 @@ async def test_slow_start_doubles_and_stops_at_the_first_failure() -> None:
         succeeded += 1
 
     assert await slow_start(range(100), work) == (100, [])
-    assert max(at_once) == 16
+    assert max(at_once) == PARALLEL_REQUESTS
     assert all(count <= item + 1 for item, count in enumerate(at_once))
     begun.clear()
     succeeded = 0
