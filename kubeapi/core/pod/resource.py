@@ -41,12 +41,14 @@ class PodStrategy(Strategy[Pod]):
         if obj.spec.ephemeralContainers:
             error = forbidden("spec.ephemeralContainers", "cannot be set on create")
             raise invalid_object("Pod", "", obj.name, [error])
-        if (obj.spec.terminationGracePeriodSeconds or 0) < 0:
-            obj.spec.terminationGracePeriodSeconds = 1
+        _raise_negative_grace(obj)
         obj.status = PodStatus(phase="Pending", qosClass=qos_class(obj.spec))
         if obj.spec.schedulingGates:
             obj.status.conditions = [_gated(obj.metadata.creationTimestamp)]
         _select_by_label_keys(obj)
+
+    def prepare_update(self, obj: Pod, old: Pod) -> None:
+        _raise_negative_grace(obj)
 
     def prepare_status_update(self, obj: Pod, old: Pod) -> None:
         obj.status.qosClass = old.status.qosClass or obj.status.qosClass
@@ -100,6 +102,11 @@ def _default_addresses(status: PodStatus) -> None:
     if not status.podIPs or (status.podIP and status.podIPs[0].ip != status.podIP):
         status.podIPs = [PodIP(ip=status.podIP or "")]
     status.podIP = status.podIPs[0].ip
+
+
+def _raise_negative_grace(pod: Pod) -> None:
+    if (pod.spec.terminationGracePeriodSeconds or 0) < 0:
+        pod.spec.terminationGracePeriodSeconds = 1
 
 
 def _gated(since: str | None) -> PodCondition:

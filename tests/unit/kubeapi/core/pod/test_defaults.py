@@ -456,5 +456,9 @@ def test_field_selectors(document: dict[str, Any], field: str, value: str) -> No
     assert PODS.fields[field](load(PODS, document)) == value
 
 
-def test_a_new_pod_has_at_least_a_second_to_end() -> None:
-    assert created(PODS, pod({"terminationGracePeriodSeconds": -3})).spec.terminationGracePeriodSeconds == 1
+def test_a_negative_grace_period_becomes_a_second() -> None:
+    new = created(PODS, pod({"terminationGracePeriodSeconds": -3}))
+    assert new.spec.terminationGracePeriodSeconds == 1
+    changed = load(PODS, pod({"terminationGracePeriodSeconds": -3}))
+    PODS.strategy.prepare_update(changed, new)
+    assert changed.spec.terminationGracePeriodSeconds == 1
