@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NODE = "worker-2"
 SIZE = "size=128m"
+UNTIL_FULL = "n=0; while echo tick >/tick$n; do n=$((n+1)); sleep 0.1; done; exit 7"
 FILL = "cat /dev/zero >/fill; sleep 100000"
 SECONDS = 90.0
 
@@ -40,11 +42,15 @@ def small_disk(cluster: ClusterHandle, image: str, small_archive: Path) -> Itera
 def test_who_fills_the_disk_is_evicted_and_the_others_go_on(cluster: ClusterHandle, mk: CommandLine) -> None:
     kubelet = cluster.pid(f"kubelet-{NODE}")
     mk.apply(pod("modest", nodeName=NODE))
-    mk.run("wait", "--for=condition=Ready", "pod/modest", "--timeout=120s")
+    mk.apply(pod("brief", container("sh", "-c", UNTIL_FULL), nodeName=NODE, restartPolicy="Never"))
+    mk.run("wait", "--for=condition=Ready", "pods", "--all", "--timeout=120s")
     mk.apply(pod("greedy", container("sh", "-c", FILL), nodeName=NODE))
     greedy = eventually(lambda: failed(mk, "greedy"), "the pod that fills the disk is evicted", SECONDS)
     assert greedy["reason"] == "Evicted"
     assert greedy["message"].startswith("The node was low on resource: ephemeral-storage.")
+    brief = eventually(lambda: failed(mk, "brief"), "what ends by itself on a full disk is noticed", SECONDS)
+    assert "reason" not in brief
+    assert [item["state"]["terminated"]["exitCode"] for item in brief["containerStatuses"]] == [7]
     mk.apply(pod("late", nodeName=NODE))
     late = eventually(lambda: failed(mk, "late"), "a new pod is refused", SECONDS)
     assert late["message"] == "Pod was rejected: The node had condition: [DiskPressure]. "
@@ -57,6 +63,6 @@ def test_who_fills_the_disk_is_evicted_and_the_others_go_on(cluster: ClusterHand
     assert cluster.pid(f"kubelet-{NODE}") == kubelet
 
 
-def failed(mk: CommandLine, name: str) -> dict[str, str] | None:
-    status: dict[str, str] = mk.get("pod", name)["status"]
+def failed(mk: CommandLine, name: str) -> dict[str, Any] | None:
+    status: dict[str, Any] = mk.get("pod", name)["status"]
     return status if status.get("phase") == "Failed" else None
