@@ -79,26 +79,27 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
     if directive not in (None, "merge"):
         raise BadRequest(f"unknown patch type: {directive[:100] if isinstance(directive, str) else 'no text'}")
     result = dict(doc)
-    if retain := _directive_list(patch, _RETAIN):
+    directives = [name for name in patch if name[:1] == "$"]
+    if directives and (retain := _directive_list(patch, _RETAIN)):
         retained = set(map(_identity, retain))
         if any(value is not None and field[:1] != "$" and field not in retained for field, value in patch.items()):
             raise BadRequest("invalid patch format of retainKeys")
         result = {key: value for key, value in result.items() if key in retained}
     for field, value in patch.items():
-        if field.startswith("$"):
+        if field[:1] == "$":
             continue
         if value is None:
             result.pop(field, None)
         else:
-            ordered = bool(patch.get(_ORDER + field))
+            ordered = bool(directives and patch.get(_ORDER + field))
             result[field] = _merge_value(result.get(field), value, _rule(model, field), ordered=ordered)
-    for name in patch:
+    for name in directives:
         if name.startswith(_DELETE_LIST):
             field = name[len(_DELETE_LIST) :]
             gone = set(map(_identity, _directive_list(patch, name)))
             if isinstance(result.get(field), list):
                 result[field] = [item for item in result[field] if _identity(item) not in gone]
-    for name in patch:
+    for name in directives:
         if name.startswith(_ORDER):
             field = name[len(_ORDER) :]
             key = _rule(model, field).merge_key

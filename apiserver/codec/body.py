@@ -35,8 +35,9 @@ SHOWN_BYTES = 30  # of a body that is not an object, in the error
 @dataclass(frozen=True, slots=True)
 class Body:
     json: bytes
-    repeated: tuple[str, ...] = ()
-    """The keys that a YAML body has twice in one map: `line 3: key "a" already set in map`."""
+    repeated: tuple[str, ...] | None = None
+    """The keys that a YAML body has twice in one map: `line 3: key "a" already set in map`. None for JSON as the
+    client sent it: nobody has looked yet."""
 
 
 class StrictDecoding(BadRequest):
@@ -110,7 +111,7 @@ def decode_checked(resource: Resource[T], body: Body, validation: str) -> tuple[
         obj = decode_object(resource, body.json)
         return obj, check_fields(resource, body, validation)
     _complete(resource, obj)
-    if not body.repeated and not may_repeat_fields(body.json):
+    if not body.repeated and (body.repeated is not None or not may_repeat_fields(body.json)):
         return obj, []
     return obj, check_fields(resource, body, validation)
 
@@ -129,8 +130,8 @@ def _decode_custom(resource: Resource[T], body: Body, validation: str) -> tuple[
     """The same for a kind with a schema, which notes what it drops. Raises: as `decode_checked`."""
     obj = decode_object(resource, body.json)
     assert isinstance(obj, CustomObject)
-    warnings = [*in_one_text(body.repeated)]
-    if body.repeated or may_repeat_fields(body.json):
+    warnings = in_one_text(body.repeated or ())
+    if body.repeated is None and may_repeat_fields(body.json):
         warnings += duplicate_fields(body.json)
     warnings += [f'unknown field "{path}"' for path in obj.dropped[:MAX_REPORTED]]
     if warnings and validation == "Strict":
@@ -196,7 +197,7 @@ def check_fields(resource: Resource[Any], body: Body, validation: str) -> list[s
     """
     document = orjson.loads(body.json)
     unknown = unknown_fields(resource.model, document)
-    warnings = [*in_one_text(body.repeated), *field_faults(body.json, unknown)]
+    warnings = [*in_one_text(body.repeated or ()), *field_faults(body.json, unknown)]
     if warnings and validation == "Strict":
         raise _strict(resource, warnings)
     return warnings

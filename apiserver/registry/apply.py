@@ -40,8 +40,8 @@ def read_config(body: bytes, validation: str) -> tuple[Dict, list[str]]:
             converted = yaml_to_json(body)
         except BadRequest as error:
             raise BadRequest(f"error decoding YAML: {error.message}") from None
-        config, warnings = orjson.loads(converted.json), converted.repeated
-        strict_errors = in_one_text(converted.repeated)
+        config, warnings = orjson.loads(converted.json), converted.repeated or ()
+        strict_errors = in_one_text(warnings)
     else:
         if validation != "Ignore" and may_repeat_fields(body):
             warnings = strict_errors = duplicate_fields(body)

@@ -49,7 +49,7 @@ class Patch:
         current = orjson.loads(value)
         patched = self._encode(self._merge(current))
         try:
-            obj, unknown = decode_checked(self.resource, Body(patched), self.validation)
+            obj, unknown = decode_checked(self.resource, Body(patched, repeated=()), self.validation)
         except StrictDecoding as error:
             raise self._strict_error(patched, [*self.repeated, *error.warnings]) from None
         except BadRequest as error:
