@@ -1,11 +1,9 @@
 #!/bin/sh
 # A worker host in a container: prepares its network and cgroups, then runs its container engine.
-# WORKER: its number. SUBNET: the first three numbers of the workers' network, where worker N has the address SUBNET.1N.
 set -eu
 pod_network=10.244.0.0/16
 service_network=10.96.0.0/16
 dns_address=10.96.0.10
-pod_gateway=10.244.$WORKER.1/24
 
 # The kubelet and kube-proxy that share this container's network see here whether they are still in it.
 readlink /proc/self/ns/net >/run/host/netns
@@ -22,9 +20,6 @@ fi
 # The DNS' address is the host's own: kube-dns answers the host's pods there.
 ip address replace "$dns_address/32" dev lo
 
-for peer in 1 2 3 4 5; do
-    [ "$peer" = "$WORKER" ] || ip route replace "10.244.$peer.0/24" via "$SUBNET.1$peer"
-done
 # Addresses that nobody has must not leave by the uplink of the machine. What a host sends to a Service's address passes
 # kube-proxy's rules after it has found a route, so for Services it is a packet rule behind these.
 ip route replace unreachable "$pod_network"
@@ -36,10 +31,6 @@ for chain in OUTPUT FORWARD; do
     }
     reject -C 2>/dev/null || reject -A
 done
-masquerade() {
-    iptables -w -t nat "$1" POSTROUTING -s "$pod_gateway" ! -d "$pod_network" -j MASQUERADE
-}
-masquerade -C 2>/dev/null || masquerade -A
 
 # cgroup v2 allows either processes or children in a group: make room for the engine's children.
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
@@ -58,11 +49,10 @@ while :; do
         --host=unix:///run/node/docker.sock \
         --pidfile=/run/node/docker.pid \
         --data-root=/var/lib/docker \
-        --bip="$pod_gateway" \
+        --bridge=none \
         --iptables=false \
         --ip6tables=false \
         --ip-masq=false \
-        --userland-proxy=false \
         --live-restore \
         --exec-opt=native.cgroupdriver=cgroupfs \
         --log-level=warn &

@@ -16,10 +16,12 @@ def main() -> int:
 
     async def run() -> None:
         from kubelet.main.agent import run_kubelet
+        from kubelet.main.network import pod_network
         from kubelet.runtime.docker.runtime import DockerRuntime
 
         seccomp_root = f"{options.root_dir}/seccomp"
-        runtime = DockerRuntime(options.endpoint, pause_image=options.pause_image, seccomp_root=seccomp_root)
+        network = pod_network(options)
+        runtime = DockerRuntime(options.endpoint, network, pause_image=options.pause_image, seccomp_root=seccomp_root)
         host_stops = asyncio.Event()
         if options.shutdown_periods:
             asyncio.get_running_loop().add_signal_handler(signal.SIGPWR, host_stops.set)

@@ -25,6 +25,8 @@ DEFAULT_PORT = 10250
 DEFAULT_ROOT_DIR = "/var/lib/kubelet"
 DEFAULT_ENDPOINT = "unix:///var/run/docker.sock"
 EXTERNAL_CLOUD = "external"
+POD_BRIDGE = "cbr0"
+CNI_BIN_DIR = "/opt/cni/bin"
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 
 
@@ -73,6 +75,9 @@ class Options:
     cloud_provider: str = ""
     provider_id: str = ""
     register_with_taints: tuple[Taint, ...] = ()
+    pod_bridge: str = POD_BRIDGE
+    cni_conf_dir: str = ""
+    cni_bin_dir: tuple[str, ...] = (CNI_BIN_DIR,)
 
 
 def parse_options(argv: list[str] | None = None) -> Options:
@@ -119,6 +124,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         images=images,
         configuration=shown(parser, args),
         unsafe_sysctls=unsafe_sysctls,
+        cni_bin_dir=tuple(args.cni_bin_dir),
     )
 
 
@@ -127,9 +133,6 @@ def _parser() -> argparse.ArgumentParser:
     node = parser.add_argument_group("node")
     node.add_argument("--hostname-override", default="", metavar="NAME", help="name of the Node (default: host name)")
     node.add_argument("--node-ip", default="", metavar="IP[,IP]", help="its addresses (default: that of the route out)")
-    node.add_argument(
-        "--pod-cidr", default="", metavar="CIDR[,CIDR]", help="addresses of its pods, put into the Node's spec"
-    )
     node.add_argument(
         "--node-labels", type=parse_map, default={}, metavar="KEY=VALUE,…", help="labels to register the Node with"
     )
@@ -161,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
         "without an API server",
     )
     add_duration(parser, "--file-check-frequency", 20, "how often it is looked through, beside every change in it")
+    _add_network_flags(parser)
     _add_runtime_flags(parser)
     add_image_flags(parser)
     _add_certificate_flags(parser)
@@ -202,6 +206,33 @@ def _add_certificate_flags(parser: argparse.ArgumentParser) -> None:
         "and until then the kubelet signs one itself"
     )
     add_bool(group, "--rotate-server-certificates", False, help)
+
+
+def _add_network_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("network of pods")
+    group.add_argument(
+        "--pod-cidr", default="", metavar="CIDR[,CIDR]", help="addresses of its pods while the Node says none"
+    )
+    group.add_argument(
+        "--pod-bridge",
+        default=POD_BRIDGE,
+        metavar="NAME",
+        help=f"the link that joins its pods (default {POD_BRIDGE}); it is made where it is missing",
+    )
+    group.add_argument(
+        "--cni-conf-dir",
+        default="",
+        metavar="DIR",
+        help="folder of CNI network configurations, the first of which makes the network of pods (default: none, which "
+        "leaves it to the kubelet's own bridge)",
+    )
+    group.add_argument(
+        "--cni-bin-dir",
+        type=parse_list,
+        default=[CNI_BIN_DIR],
+        metavar="DIR,…",
+        help=f"folders with CNI plugins (default {CNI_BIN_DIR})",
+    )
 
 
 def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,14 @@ from mini_cluster.cluster.layout import Layout
 from mini_cluster.errors import ApiError
 
 REQUEST_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """`ready` is the status of the Ready condition: "True", "False", "Unknown"."""
+
+    ready: str
+    pod_cidrs: tuple[str, ...]
 
 
 class AdminApi:
@@ -64,10 +73,13 @@ class AdminApi:
     def close(self) -> None:
         self._client.close()
 
-    def node_readiness(self) -> dict[str, str]:
-        """Returns the status of the Ready condition ("True", "False", "Unknown") by node name. Raises: ApiError."""
+    def nodes(self) -> dict[str, NodeFacts]:
+        """Returns what the cluster says of its nodes, by name. Raises: ApiError."""
         nodes = self.request("GET", "/api/v1/nodes").get("items") or []
-        return {node["metadata"]["name"]: _ready(node) for node in nodes}
+        return {
+            node["metadata"]["name"]: NodeFacts(_ready(node), tuple(node["spec"].get("podCIDRs") or ()))
+            for node in nodes
+        }
 
 
 def _client(url: str, pki: Path) -> httpx.Client:

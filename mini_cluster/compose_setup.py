@@ -12,11 +12,16 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mini_cluster.cluster.components import CONTROLLER_MANAGER, SCHEDULER
+from mini_cluster.cluster.components import CONTROLLER_MANAGER, NODE_ROUTES, SCHEDULER
 from mini_cluster.cluster.layout import INGRESS_CONTROLLER, METRICS_SERVER
 from mini_cluster.pki.certificates import ensure
 from mini_cluster.pki.encryption import ensure_encryption
-from mini_cluster.pki.identities import LOCAL_HOSTS, control_plane_certificates, node_certificates
+from mini_cluster.pki.identities import (
+    LOCAL_HOSTS,
+    control_plane_certificates,
+    node_certificates,
+    node_routes_certificate,
+)
 from mini_cluster.pki.kubeconfig import write_kubeconfig
 
 API_HOST = "apiserver"
@@ -33,6 +38,7 @@ def main() -> int:
     options = parser.parse_args()
     nodes = dict(item.split("=", 1) for item in options.nodes)
     certificates = control_plane_certificates((*LOCAL_HOSTS, API_HOST), (*LOCAL_HOSTS, ETCD_HOST))
+    certificates.append(node_routes_certificate())
     for node, address in nodes.items():
         certificates += node_certificates(node, (address, "127.0.0.1"))
     remade = ensure(options.pki, certificates, datetime.now(UTC))
@@ -45,7 +51,7 @@ def main() -> int:
 
 def write_kubeconfigs(pki: Path, nodes: list[str]) -> None:
     """Writes a kubeconfig for each daemon, beside the certificates."""
-    names = [CONTROLLER_MANAGER, SCHEDULER, INGRESS_CONTROLLER, METRICS_SERVER]
+    names = [CONTROLLER_MANAGER, SCHEDULER, INGRESS_CONTROLLER, METRICS_SERVER, NODE_ROUTES]
     for node in nodes:
         names += [f"{daemon}-{node}" for daemon in ("kubelet", "kube-proxy", "kube-dns", "netagent")]
     for name in names:

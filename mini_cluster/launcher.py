@@ -62,7 +62,7 @@ from mini_cluster.supervision.control import NoSupervisor
 from mini_cluster.view import ClusterView, NodeView
 
 if TYPE_CHECKING:  # they bring httpx, which costs a command 0.1 s: imported by those that need it
-    from mini_cluster.api import AdminApi
+    from mini_cluster.api import AdminApi, NodeFacts
     from mini_cluster.hosts.engine import Engine
 
 UP_SECONDS = 120.0
@@ -114,15 +114,15 @@ class Cluster:
             components, up = self._supervisor.statuses(), True
         except NoSupervisor:
             components, up = self._supervisor.unsupervised(), False
-        readiness = self._readiness(state) if any(s.name == API_SERVER and s.pid for s in components) else {}
+        facts = self._node_facts(state) if any(s.name == API_SERVER and s.pid for s in components) else {}
         nodes = [
             NodeView(
                 node.name,
                 ", ".join(state.node_ips(node.index)),
-                ", ".join(state.pod_cidrs(node.index)),
+                ", ".join(facts[node.name].pod_cidrs) if node.name in facts else "",
                 node.stopped,
                 node.disconnected,
-                readiness.get(node.name, ""),
+                facts[node.name].ready if node.name in facts else "",
             )
             for node in state.nodes
         ]
@@ -172,19 +172,21 @@ class Cluster:
         groups: Sequence[HostGroup] | None = None,
         unneeded_seconds: float | None = None,
         proxy_mode: str | None = None,
+        overlay: str | None = None,
     ) -> None:
         """Brings everything up and repairs what is broken; returns when all of it, nodes included, is ready.
 
         `nodes` is by default what the cluster has, or `DEFAULT_NODES`. `api_port` counts for a new cluster only.
         `etcd_members` is by default what the cluster has, or 1, and `ip_family`, one of IP_FAMILIES, "ipv4". With
         `registry` it has an image registry from now on, with `cloud` or `groups` the local cloud, which adds and
-        removes hosts within the bounds of their groups. `proxy_mode` is by default the one that it has.
+        removes hosts within the bounds of their groups. `proxy_mode` and `overlay` are by default those that
+        it has.
         Raises: ClusterError (also for another number of etcd members, or another family, than the cluster has),
         MissingRequirement, StateError, ControlError, MachineCommandError.
         """
         existing = load_state(self.layout.state)
         if existing and existing.joined:
-            if nodes is not None or etcd_members is not None or registry or cloud or groups or proxy_mode:
+            if nodes is not None or etcd_members is not None or registry or cloud or groups or proxy_mode or overlay:
                 existing.require_control_plane()
             with self._locked():
                 self._become(existing, existing, time.monotonic() + UP_SECONDS)
@@ -204,7 +206,11 @@ class Cluster:
             )
             if registry or state.registry_port:
                 state = self._with_registry(state)
-            state = replace(state.with_node_count(count), proxy_mode=proxy_mode or state.proxy_mode)
+            state = replace(
+                state.with_node_count(count),
+                proxy_mode=proxy_mode or state.proxy_mode,
+                overlay=overlay or state.overlay,
+            )
             if cloud or groups is not None or unneeded_seconds is not None:
                 state = with_cloud(state, self.layout.key, port_is_free, groups, unneeded_seconds)
             self._become(existing, state, deadline)
@@ -494,8 +500,8 @@ class Cluster:
         with self._api(state) as api:
             while missing:
                 with suppress(ApiError):
-                    readiness = api.node_readiness()
-                    for name in sorted(name for name in missing if readiness.get(name) == "True"):
+                    ready = {name for name, facts in api.nodes().items() if facts.ready == "True"}
+                    for name in sorted(missing & ready):
                         self.console.good(f"node {name} is Ready")
                         missing.discard(name)
                 if missing and time.monotonic() > deadline:
@@ -513,10 +519,10 @@ class Cluster:
         finally:
             api.close()
 
-    def _readiness(self, state: ClusterState) -> dict[str, str]:
+    def _node_facts(self, state: ClusterState) -> dict[str, NodeFacts]:
         with suppress(ApiError, OSError):
             with self._api(state) as api:
-                return api.node_readiness()
+                return api.nodes()
         return {}
 
     def _undo_forwarding(self) -> None:

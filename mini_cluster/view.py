@@ -14,6 +14,7 @@ class NodeView:
     name: str
     address: str
     pod_cidr: str
+    """The ranges of its pods' addresses; "" while it has none, or the API server can't be asked."""
     stopped: bool
     disconnected: bool
     ready: str

@@ -49,7 +49,17 @@ async def _run(options: Options) -> None:
     async with daemon_client(options.kubeconfig, "netagent") as rest:
         informers = Informers(rest, clock)
         node = informers.of(Node, field_selector=f"metadata.name={options.node_name}")
-        context = RoomContext(options.node_name, options.route_metric, rest, informers, node, health, clock)
+        context = RoomContext(
+            options.node_name,
+            options.route_metric,
+            options.overlay,
+            options.non_masquerade_cidrs,
+            rest,
+            informers,
+            node,
+            health,
+            clock,
+        )
         log.info("starting", rooms=",".join(room.name for room in rooms), node=options.node_name)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(end_outside_host_network(options.host_netns_file, clock, network_namespace()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ class RoomContext:
 
     node_name: str
     route_metric: int
+    overlay: str
+    non_masquerade_cidrs: Sequence[str]
     rest: RestClient
     informers: Informers
     node: Informer[Node]

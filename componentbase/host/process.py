@@ -13,10 +13,12 @@ COMMAND_TIMEOUT_SECONDS = 300.0
 class CommandError(Exception):
     """A program that failed, is missing or did not end in time."""
 
-    def __init__(self, argv: Sequence[str], code: int | None, message: str) -> None:
+    def __init__(self, argv: Sequence[str], code: int | None, message: str, output: str = "") -> None:
         super().__init__(f"{' '.join(argv)}: {message.strip() or f'exit code {code}'}")
         self.code = code
         """The exit code; None where it never ran or was killed at its time limit."""
+        self.output = output
+        """What it wrote to its standard output."""
 
 
 async def run(
@@ -49,7 +51,8 @@ async def run(
             process.kill()
             await process.wait()
     if process.returncode != 0:
-        raise CommandError(argv, process.returncode, err.decode(errors="replace"))
+        said = (text.decode(errors="replace") for text in (err, out))
+        raise CommandError(argv, process.returncode, *said)
     return out.decode(errors="replace")
 
 

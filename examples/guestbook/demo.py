@@ -129,7 +129,7 @@ class Demo:
         began = time.monotonic()
         self.cluster.stop_node(lost)
         self.console.step(f"  {lost} is off")
-        self.wait_for(f"{lost} to be NotReady", lambda: self.api.node_readiness().get(lost) != "True")
+        self.wait_for(f"{lost} to be NotReady", lambda: self.api.nodes()[lost].ready != "True")
         self.console.good(f"{lost} is NotReady after {time.monotonic() - began:.1f} s")
 
         def moved() -> bool:

@@ -10,6 +10,8 @@ from kubeapi.core.pod.spec import Container
 from kubelet.container.limits import container_resources
 from kubelet.container.security import merged_security
 from kubelet.runtime.configs import (
+    NO_LIMITS,
+    Bandwidth,
     ContainerConfig,
     ContainerKind,
     DnsConfig,
@@ -35,6 +37,7 @@ def sandbox_config(
     memory_volumes: tuple[str, ...] = (),
     runtime_handler: str = "",
     cgroup_parent: str = "",
+    bandwidth: Bandwidth = NO_LIMITS,
 ) -> SandboxConfig:
     """Configures the pod's sandbox. With host networking, hostname and host ports are the node's own."""
     spec = pod.spec
@@ -47,6 +50,7 @@ def sandbox_config(
         dns=dns,
         host_aliases=tuple((alias.ip, name) for alias in spec.hostAliases or () for name in alias.hostnames or ()),
         ports=port_mappings(pod),
+        bandwidth=bandwidth,
         host_network=host_network,
         host_pid=bool(spec.hostPID),
         host_ipc=bool(spec.hostIPC),

@@ -253,6 +253,7 @@ class Agent:
             self.collector.run(),
             self.server.run(options.address, options.port, serving),
             self.pods.host_ports.run(),
+            self._runtime.follow_network(),
             self.folders.run(),
             *self.plugins.loops(),
             self.listing.run(),

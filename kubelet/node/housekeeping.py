@@ -79,6 +79,7 @@ class Housekeeping:
         await self._volumes.sweep()
         await self._hardware.keep(uids | set(pods))
         await self._groups.keep(uids | set(pods))
+        await self._runtime.sweep_network()
         await remove_memory_volumes(self._runtime, lambda uid: uid not in uids)
 
 

@@ -154,6 +154,8 @@ class NodeReporter:
         """Takes what the API has: where another hand changed the status (a silent node is declared Unknown) or deleted
         the node, it is put right at once."""
         self._wake_waiting()
+        if stored is not None and stored.spec.podCIDRs and self._runtime.set_pod_ranges(stored.spec.podCIDRs):
+            self.poke()
         if stored is None:
             self.node.status = NodeStatus()
             self.poke()
@@ -196,7 +198,7 @@ class NodeReporter:
         """Returns the spec of a Node that is new."""
         taints = [*self._options.register_with_taints, *([UNINITIALIZED] if self._options.cloud_provider else [])]
         spec = NodeSpec(providerID=self._options.provider_id or None, taints=taints or None)
-        if cidrs := self._options.pod_cidrs:
+        if cidrs := self.node.spec.podCIDRs:  # of a Node that was deleted: pods go on to have these addresses
             spec.podCIDR, spec.podCIDRs = cidrs[0], list(cidrs)
         return spec
 
@@ -213,7 +215,7 @@ class NodeReporter:
             await self._clock.sleep(backoff.next_seconds())
 
     async def _create_or_adopt(self) -> Node:
-        """Creates the Node. An existing one keeps what others wrote, and gets this kubelet's labels and pod CIDR."""
+        """Creates the Node. An existing one keeps what others wrote, and gets this kubelet's labels."""
         status = node_status(NodeStatus(), self._inputs, self._clock.now())
         annotations = self._annotations()
         metadata = ObjectMeta(name=self._options.node_name, labels=self._labels(), annotations=annotations)
@@ -222,11 +224,9 @@ class NodeReporter:
         except AlreadyExists:
             created = await self._rest.get(Node, self._options.node_name)
         patch: dict[str, Any] = {"metadata": {"labels": self._labels(), "annotations": annotations}}
-        if (cidrs := self._options.pod_cidrs) and not created.spec.podCIDR:
-            patch["spec"] = {"podCIDR": cidrs[0], "podCIDRs": list(cidrs)}
         stale = any(created.labels.get(key) != value for key, value in self._labels().items())
         stale = stale or any(created.annotations.get(key) != value for key, value in annotations.items())
-        if stale or "spec" in patch:
+        if stale:
             created = await self._rest.patch(Node, created.name, "", patch, content_type=STRATEGIC_MERGE_PATCH)
         return await self._send_status(created)
 

@@ -6,6 +6,7 @@ from componentbase import logs
 from componentbase.clock import Clock
 from kubelet.node.pleg import Pleg
 from kubelet.runtime.interface import EngineError, Runtime
+from kubelet.runtime.network import network_not_ready
 
 RETRY_SECONDS = 1.0
 
@@ -39,5 +40,9 @@ class RuntimeHealth:
 
     def problems(self) -> tuple[str, ...]:
         """The texts of the node's Ready condition; none when it is ready."""
-        error, stale = self.error(), self._pleg.health_error()
-        return (*([f"container runtime is down: {error}"] if error else ()), *([stale] if stale else ()))
+        error, stale, network = self.error(), self._pleg.health_error(), self._runtime.network_problem()
+        return (
+            *([f"container runtime is down: {error}"] if error else ()),
+            *([stale] if stale else ()),
+            *([network_not_ready(network)] if network else ()),
+        )

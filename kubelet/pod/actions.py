@@ -152,7 +152,7 @@ class _Plan:
 
     def compute(self) -> PodActions:
         sandbox = self.status.sandbox if self.status else None
-        if sandbox is None or not sandbox.ready or self._several_ready():
+        if sandbox is None or not sandbox.usable or self._several_ready():
             return self._new_sandbox(0 if sandbox is None else sandbox.attempt + 1)
         for container in self.pod.spec.ephemeralContainers or ():
             newest = self._newest(container)

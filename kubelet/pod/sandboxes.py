@@ -13,12 +13,14 @@ from kubeclient.rest import RestClient
 from kubelet.cgroups.manager import PodGroups
 from kubelet.container.config import sandbox_config
 from kubelet.container.events import Events
+from kubelet.network.bandwidth import BandwidthError, pod_bandwidth
 from kubelet.network.dns import ClusterDns, pod_dns
 from kubelet.network.names import NameTooLong, kernel_hostname, pod_names
 from kubelet.pod.termination import Terminator
 from kubelet.pod.work import PodWork, SandboxFailed, SyncFailed
 from kubelet.runtime.configs import DnsConfig
 from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime, RuntimeUnavailable
+from kubelet.runtime.network import network_not_ready
 from kubelet.volume.interface import Mounted
 
 log = logs.logger(__name__)
@@ -42,6 +44,10 @@ class Sandboxes:
         dns = pod_dns(pod, self.cluster_dns, self.node_dns)
         for reason, text in dns.warnings:
             self.events.event(pod, "Warning", reason, text)
+        if not pod.spec.hostNetwork and (problem := self.runtime.network_problem()):
+            message = f"network is not ready: {network_not_ready(problem)}"
+            self.events.event(pod, "Warning", "NetworkNotReady", message)
+            raise SandboxFailed(message)
         group = await self._group(pod)
         held = tuple(volume.memory_volume for volume in volumes if volume.memory_volume)
         try:
@@ -54,11 +60,12 @@ class Sandboxes:
                 memory_volumes=held,
                 runtime_handler=handler,
                 cgroup_parent=group,
+                bandwidth=pod_bandwidth(pod.metadata.annotations or {}),
             )
             sandbox = await self.runtime.create_sandbox(config)
         except RuntimeUnavailable:
             raise
-        except (EngineError, NameTooLong, StatusError, ConnectionError, TimeoutError) as error:
+        except (EngineError, BandwidthError, NameTooLong, StatusError, ConnectionError, TimeoutError) as error:
             message = f"Failed to create pod sandbox: {error}"
             self.events.event(pod, "Warning", "FailedCreatePodSandBox", message)
             raise SandboxFailed(message) from None

@@ -32,6 +32,17 @@ class PortMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """Bits a second into and out of the pod; 0 for no limit."""
+
+    ingress: int = 0
+    egress: int = 0
+
+
+NO_LIMITS = Bandwidth()
+
+
+@dataclass(frozen=True, slots=True)
 class DnsConfig:
     """The pod's resolv.conf. No searches means none at all, not the host's."""
 
@@ -56,6 +67,7 @@ class SandboxConfig:
     dns: DnsConfig | None = None
     host_aliases: tuple[tuple[str, str], ...] = ()  # (ip, hostname): reach containers without a managed hosts file
     ports: tuple[PortMapping, ...] = ()
+    bandwidth: Bandwidth = NO_LIMITS
     host_network: bool = False
     host_pid: bool = False
     host_ipc: bool = False

@@ -76,6 +76,11 @@ class SandboxStatus:
     created_at: float
     host_network: bool = False
 
+    @property
+    def usable(self) -> bool:
+        """Tells whether containers can run in it: it is ready, and has a network."""
+        return self.ready and (self.host_network or bool(self.ips))
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerStatus:
@@ -279,6 +284,18 @@ class Runtime(Protocol):
 
     async def pod(self, uid: str) -> PodRuntimeStatus | None:
         """Returns the same for one pod; None when nothing of it is left."""
+
+    def network_problem(self) -> str:
+        """Says why no sandbox can be given a network now; "" when one can."""
+
+    def set_pod_ranges(self, cidrs: Sequence[str]) -> bool:
+        """Takes the ranges that sandboxes get their addresses from; tells whether they are others than before."""
+
+    async def follow_network(self) -> None:
+        """Keeps the network of sandboxes as the node's links change, until cancelled."""
+
+    async def sweep_network(self) -> None:
+        """Gives back what sandboxes hold of the network that ended without this kubelet."""
 
     async def create_sandbox(self, config: SandboxConfig) -> SandboxStatus:
         """Creates and starts the pause container; ready, with its ips, on return."""

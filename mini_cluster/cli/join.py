@@ -51,7 +51,6 @@ def add_join_commands(commands: Commands) -> None:
         metavar="sha256:HASH",
         help="hash of the authority's public key, as kubeadm has it",
     )
-    join.add_argument("--pod-cidr", required=True, metavar="CIDR", help="addresses of the pods on this machine")
     join.add_argument("--pod-network", required=True, metavar="CIDR", help="addresses of all pods of the cluster")
     join.add_argument(
         "--host-network", required=True, metavar="CIDR", help="network of the hosts on the control plane's machine"
@@ -82,9 +81,7 @@ def _join_command(options: argparse.Namespace, console: Console) -> int:
 def _join(options: argparse.Namespace, console: Console) -> int:
     from mini_cluster.join.cluster import JoinedHost
 
-    invitation = Invitation(
-        options.server, options.token, options.ca_hash, options.pod_cidr, options.pod_network, options.host_network
-    )
+    invitation = Invitation(options.server, options.token, options.ca_hash, options.pod_network, options.host_network)
     name = JoinedHost(options.dir, console).join(invitation, options.node_name, options.node_ip)
     console.title(f"This machine is the node {name}")
     console.step("Its serving certificate waits for approval, on the control plane's machine:")

@@ -27,6 +27,7 @@ from mini_cluster.cluster.state import (
     DEFAULT_NODES,
     ETCD_MEMBER_COUNTS,
     MAX_NODES,
+    OVERLAY_MODES,
     PROXY_MODES,
     HostGroup,
     StateError,
@@ -151,6 +152,13 @@ def _add_up_flags(up: argparse.ArgumentParser) -> None:
         metavar="MODE",
         help=f"kube-proxy's packet rules: {' or '.join(PROXY_MODES)} (by default as before, and the first at first)",
     )
+    up.add_argument(
+        "--overlay",
+        choices=OVERLAY_MODES,
+        metavar="MODE",
+        help=f"whether pods of two hosts reach each other by VXLAN: {' or '.join(OVERLAY_MODES)} (by default "
+        "as before, and the first at first)",
+    )
     growth = up.add_mutually_exclusive_group()
     growth.add_argument(
         "--autoscale",
@@ -241,6 +249,7 @@ def _up(options: argparse.Namespace, console: Console) -> int:
         groups=options.groups,
         unneeded_seconds=options.scale_down_after,
         proxy_mode=options.proxy_mode,
+        overlay=options.overlay,
     )
     state = cluster.state()
     if (joined := state.joined) is not None:

@@ -52,7 +52,7 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
         component for node in state.nodes if not node.stopped for component in _host(layout, state, node, programs)
     ]
     managers = [_controller_manager(layout, state, programs), _scheduler(layout, state, programs)]
-    routes = [_node_routes(layout, programs)] if state.join_address else []
+    routes = [_node_routes(layout, programs)] if state.has_networks else []
     registries = [registry(layout, state, programs)] if state.registry_port else []
     clouds = (
         cloud_components(layout, state.cloud, programs, partial(_manager_flags, layout), needs=API_SERVER)
@@ -68,12 +68,13 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
 
 
 def _node_routes(layout: Layout, programs: Programs) -> Component:
-    """Returns the agent that keeps the machine's routes to nodes on other machines: it is the way of its own hosts."""
+    """Returns the agent that keeps the machine's own routes to the pods of all nodes."""
     program = (
         programs.script("netagent"),
         f"--kubeconfig={layout.component_kubeconfig(NODE_ROUTES)}",
         f"--hostname-override={NODE_ROUTES}",
         "--rooms=routes",
+        "--overlay=never",
         f"--route-metric={layout.node_route_metric}",
         f"--health-address={layout.loopback}",
         f"--health-port={NETAGENT_PORT}",
@@ -159,9 +160,19 @@ def _controller_manager(layout: Layout, state: ClusterState, programs: Programs)
         "--use-service-account-credentials=true",
         f"--node-monitor-grace-period={NODE_MONITOR_GRACE_PERIOD}",
         f"--horizontal-pod-autoscaler-sync-period={AUTOSCALER_SYNC_PERIOD}",
+        *_node_ranges(state),
     )
     probe = HttpsProbe("127.0.0.1", state.ports.controller_manager, "/healthz")
     return Component(CONTROLLER_MANAGER, program, probe, needs=(API_SERVER,))
+
+
+def _node_ranges(state: ClusterState) -> tuple[str, ...]:
+    """Returns the flags by which nodes are given their parts of the pod networks; none where there are no networks."""
+    if not state.has_networks:
+        return ()
+    networks = ",".join(each.pod_network for each in state.cluster_networks)
+    services = f"--service-cluster-ip-range={','.join(state.service_cidrs)}"
+    return ("--allocate-node-cidrs=true", f"--cluster-cidr={networks}", services)
 
 
 def _scheduler(layout: Layout, state: ClusterState, programs: Programs) -> Component:
@@ -199,16 +210,16 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
         node_name=node.name,
         address=state.node_ip(node.index),
         node_ips=state.node_ips(node.index),
-        pod_cidrs=state.pod_cidrs(node.index),
         pod_networks=tuple(each.pod_network for each in state.cluster_networks),
         dns_addresses=tuple(each.dns_address for each in state.cluster_networks),
         proxy_mode=state.proxy_mode,
+        overlay=state.overlay,
         wrapper=(programs.nsenter, f"--net=/var/run/netns/{layout.netns(node.name)}", "--"),
     )
     engine, kubelet, kube_proxy, kube_dns, netagent = node_component_names(node.name)
     probe = HttpsProbe(host.address, KUBELET_PORT, "/readyz")  # it has reported its node by then
     return [
-        host.engine(*_bridge(state, node)),
+        host.engine(),
         host.kubelet(
             layout.component_kubeconfig(kubelet),
             f"--tls-cert-file={layout.certificate(f'{kubelet}-server')}",
@@ -221,12 +232,4 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
         host.kube_proxy(layout.component_kubeconfig(kube_proxy), needs=(API_SERVER, engine)),
         host.kube_dns(layout.component_kubeconfig(kube_dns), needs=(API_SERVER, engine)),
         host.netagent(layout.component_kubeconfig(netagent), needs=(API_SERVER, engine)),
-    ]
-
-
-def _bridge(state: ClusterState, node: NodeState) -> list[str]:
-    """Returns the engine's flags for the network of pods. It has IPv4 in any case: the engine knows no other."""
-    four, *six = state.networks
-    return [f"--bip={four.pod_gateway(node.index)}"] + [
-        flag for each in six for flag in ("--ipv6", f"--fixed-cidr-v6={each.pod_cidr(node.index)}")
     ]

@@ -20,8 +20,6 @@ POD_NETWORKS: dict[int, list[Network]] = {
     4: [IPv4Network(f"10.{second}.0.0/16") for second in _POD_NUMBERS],
     6: [IPv6Network(f"fd00:10:{third}::/56") for third in _POD_NUMBERS],
 }
-_POD_PREFIX = {4: 24, 6: 64}
-"""The prefix length of a node's share of the pod network."""
 _FIRST_HOST = 10  # the address of worker host N is the (10+N)-th of its subnet
 
 
@@ -58,13 +56,6 @@ class Networks:
     def node_ip(self, index: int) -> str:
         return str(ip_network(self.subnet)[_FIRST_HOST + index])
 
-    def pod_cidr(self, index: int) -> str:
-        return self._pods(index, 0)
-
-    def pod_gateway(self, index: int) -> str:
-        """Returns the address of the node's docker bridge, with its prefix length."""
-        return self._pods(index, 1)
-
     def host_address(self, address: str, link: str) -> str:
         """Returns a line for `ip -batch` that gives the link an address in the hosts' subnet.
 
@@ -72,11 +63,6 @@ class Networks:
         """
         line = f"address replace {address}/{ip_network(self.subnet).prefixlen} dev {link}"
         return f"{line} nodad" if self.version == 6 else line
-
-    def _pods(self, index: int, host: int) -> str:
-        network, prefix = ip_network(self.pod_network), _POD_PREFIX[self.version]
-        size: int = 2 ** (network.max_prefixlen - prefix)
-        return f"{network[size * index + host]}/{prefix}"
 
 
 def dns_address(service_cidr: str) -> str:

@@ -33,7 +33,6 @@ def joined_components(layout: Layout, state: ClusterState, joined: Joined, progr
         node_name=joined.node_name,
         address=joined.address,
         node_ips=(joined.address,),
-        pod_cidrs=(joined.pod_cidr,),
         pod_networks=(state.pod_network,),
         dns_addresses=(state.networks[0].dns_address,),
         proxy_mode=state.proxy_mode,
@@ -41,12 +40,13 @@ def joined_components(layout: Layout, state: ClusterState, joined: Joined, progr
     engine, kubelet, *_ = node_component_names(HOST.name)
     kubeconfig = layout.component_kubeconfig(KUBELET)
     return [
-        host.engine(f"--bridge={layout.bridge}"),
+        host.engine(),
         host.kubelet(
             kubeconfig,
             f"--bootstrap-kubeconfig={layout.component_kubeconfig(BOOTSTRAP)}",
             f"--cert-dir={layout.pki}",
             "--rotate-server-certificates",
+            f"--pod-bridge={layout.bridge}",
             ready=OwnHttpsProbe(joined.address, KUBELET_PORT, "/readyz"),
             needs=(engine,),
         ),

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network, ip_network
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ STATE_VERSION = 2
 DEFAULT_GROUP = "workers"
 PROXY_MODES = ("iptables", "nftables")
 DEFAULT_PROXY_MODE = PROXY_MODES[0]
+OVERLAY_MODES = ("never", "always")
+DEFAULT_OVERLAY = OVERLAY_MODES[0]
 
 
 class StateError(LauncherError):
@@ -64,18 +66,11 @@ class Joined:
     node_name: str
     address: str
     """The machine's own, by which the others reach it."""
-    pod_cidr: str
 
     @property
     def hub(self) -> str:
         """The address of the control plane's machine."""
         return self.server.rpartition(":")[0]
-
-    @property
-    def pod_gateway(self) -> str:
-        """The address of the engine's bridge, with its prefix length."""
-        network = IPv4Network(self.pod_cidr)
-        return f"{network[1]}/{network.prefixlen}"
 
 
 @dataclass(frozen=True)
@@ -150,6 +145,8 @@ class ClusterState:
     """The port of the cluster's image registry; 0 when it has none."""
     proxy_mode: str = DEFAULT_PROXY_MODE
     """The kind of packet rules that kube-proxy makes on every host."""
+    overlay: str = DEFAULT_OVERLAY
+    """Whether the hosts' pods reach each other by VXLAN: the hosts are neighbours, and need none."""
     http_port: int = 80
     """Of Ingresses, at the machine's address among the hosts."""
     https_port: int = 443
@@ -189,9 +186,6 @@ class ClusterState:
     def node_ips(self, index: int) -> tuple[str, ...]:
         """Returns the addresses that the Node tells of."""
         return tuple(each.node_ip(index) for each in self.cluster_networks)
-
-    def pod_cidrs(self, index: int) -> tuple[str, ...]:
-        return tuple(each.pod_cidr(index) for each in self.cluster_networks)
 
     @property
     def has_networks(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from mini_cluster.cluster.component import Component, HttpProbe, Programs, ReadinessProbe, SocketProbe
 from mini_cluster.cluster.containerd import start_containerd, use_containerd
 from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.state import DEFAULT_OVERLAY
 
 KUBELET_PORT = 10250
 KUBE_PROXY_HEALTH_PORT = 10256
@@ -35,17 +36,17 @@ class WorkerHost:
     """IPv4, by which the daemons are asked whether they are well."""
     node_ips: tuple[str, ...]
     """The addresses that the Node tells of: one, or one of each family."""
-    pod_cidrs: tuple[str, ...]
     pod_networks: tuple[str, ...]
     """Addresses of all pods of the cluster."""
     dns_addresses: tuple[str, ...]
     """Those of the Service kube-dns, which the host has on its loopback."""
     proxy_mode: str
+    overlay: str = DEFAULT_OVERLAY
     wrapper: tuple[str, ...] = ()
     """The command that puts a process into the host's network."""
 
-    def engine(self, *pods: str) -> Component:
-        """Returns the container engine; `pods` are its flags for the network of pods."""
+    def engine(self) -> Component:
+        """Returns the container engine, which leaves the network of pods to the kubelet."""
         paths = self.layout.node(self.name)
         program: tuple[str, ...] = (
             self.programs.dockerd,
@@ -53,11 +54,10 @@ class WorkerHost:
             f"--data-root={paths.docker_root}",
             f"--exec-root={paths.docker_exec_root}",
             f"--pidfile={paths.docker_pidfile}",
-            *pods,
+            "--bridge=none",
             "--iptables=false",
             "--ip6tables=false",
             "--ip-masq=false",
-            "--userland-proxy=false",  # then the bridge lets a pod reach itself through its own Service
             "--live-restore",  # containers outlive an engine that dies and is restarted
             "--exec-opt=native.cgroupdriver=cgroupfs",
             f"--cgroup-parent={self.layout.cgroup}/{self.name}",
@@ -72,7 +72,7 @@ class WorkerHost:
         return Component(name, program, probe, wrapper, node=self.name, logs_itself=False)
 
     def kubelet(self, kubeconfig: Path, *flags: str, ready: ReadinessProbe, needs: tuple[str, ...]) -> Component:
-        """Returns the kubelet; `flags` are those about its certificates, and what it shares with other hosts."""
+        """Returns the kubelet; `flags` are those that only hosts of one kind have."""
         paths = self.layout.node(self.name)
         name = node_component_names(self.name)[1]
         program = (
@@ -80,7 +80,6 @@ class WorkerHost:
             f"--kubeconfig={kubeconfig}",
             f"--hostname-override={self.node_name}",
             f"--node-ip={','.join(self.node_ips)}",
-            f"--pod-cidr={','.join(self.pod_cidrs)}",
             f"--container-runtime-endpoint=unix://{paths.docker_socket}",
             f"--root-dir={paths.kubelet_root}",
             f"--cgroup-root={self.layout.cgroup}/{self.name}",
@@ -124,6 +123,8 @@ class WorkerHost:
             f"--hostname-override={self.node_name}",
             f"--health-address={self.address}",
             f"--health-port={NETAGENT_PORT}",
+            f"--overlay={self.overlay}",
+            f"--non-masquerade-cidrs={','.join(self.pod_networks)}",
             *flags,
             f"--log-file={self.layout.log(name)}",
         )

@@ -1,8 +1,8 @@
 """The network of worker hosts: a bridge on the machine, and per host a network namespace with a cable to it.
 
-Every function can be repeated and repairs what is missing. Inside a host the cable's end is `eth0`; its netagent
-keeps routes to the pods of the others, and pods that leave the cluster do so with their host's address. Addresses of
-the cluster that nobody has are unreachable: without that, packets to them would leave by the machine's uplink.
+Every function can be repeated and repairs what is missing. Inside a host the cable's end is `eth0`; netagents, in the
+hosts and on the machine, keep routes to the pods of nodes. Addresses of the cluster that nobody has are unreachable:
+without that, packets to them would leave by the machine's uplink.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ HOST_SYSCTLS = {
 HOST_FORWARDING6 = "net/ipv6/conf/all/forwarding"
 PROGRAMS = {4: "iptables", 6: "ip6tables"}
 UNREACHABLE_ANSWERS = {4: "icmp-host-unreachable", 6: "icmp6-addr-unreachable"}
-POLICY_TABLE = ("inet", "mini-kubernetes-policy")
-"""Netagent's, which a host's namespace takes with it."""
+AGENT_TABLES = ("mini-kubernetes-policy", "mini-kubernetes-masquerade")
+"""Netagent's, of the family inet, which a host's namespace takes with it."""
 LOOPBACK_OUT = "net/ipv4/conf/eth0/route_localnet"  # a host's connection to localhost may go to the machine
 
 
@@ -134,19 +134,18 @@ def _cable(layout: Layout, node: NodeState) -> str:
     return f"link set dev {layout.veth(node.index)} master {layout.bridge} {'down' if node.disconnected else 'up'}"
 
 
-def host_rules(state: ClusterState, node: NodeState) -> list[PacketRule]:
+def host_rules(state: ClusterState) -> list[PacketRule]:
     """Returns the rules inside a host, which come after kube-proxy's.
 
-    Pods that leave the cluster do so with their host's address. A Service's address that kube-proxy has not translated
-    goes nowhere: a route can't say that, as a host's own packet needs one before the rules see it.
+    A Service's address that kube-proxy has not translated goes nowhere: a route can't say that, as a host's own packet
+    needs one before the rules see it.
     """
     rules = [*(registry_rules(state) if state.registry_port else ())]
     for each in state.networks:
         nowhere = ("-d", each.service_cidr, "-j", "REJECT", "--reject-with", UNREACHABLE_ANSWERS[each.version])
-        masquerade = ("-s", each.pod_cidr(node.index), "!", "-d", each.pod_network, "-j", "MASQUERADE")
         elsewhere = ("!", "-o", "lo", *nowhere)  # the address of the DNS is the host's own
-        chains = (("nat", "POSTROUTING", masquerade), ("filter", "OUTPUT", elsewhere), ("filter", "FORWARD", nowhere))
-        rules += [PacketRule(table, chain, match, False, each.version) for table, chain, match in chains]
+        for chain, match in (("OUTPUT", elsewhere), ("FORWARD", nowhere)):
+            rules.append(PacketRule("filter", chain, match, False, each.version))
     return rules
 
 
@@ -187,7 +186,7 @@ def _unreachable(layout: Layout, state: ClusterState) -> list[str]:
 
 
 def ensure_machine(layout: Layout, state: ClusterState) -> None:
-    """Makes the bridge, the packet rules and the routes to pods. Raises: MachineCommandError."""
+    """Makes the bridge and the packet rules. Raises: MachineCommandError."""
     bridge = layout.bridge
     if not BRIDGE_FILTER.exists() and shutil.which("modprobe"):
         run(["modprobe", "br_netfilter"], check=False)
@@ -196,11 +195,6 @@ def ensure_machine(layout: Layout, state: ClusterState) -> None:
         run(["ip", "link", "add", "name", bridge, "address", layout.bridge_address, "type", "bridge"])
     commands = [each.host_address(each.gateway, bridge) for each in state.networks]
     commands += [f"link set dev {bridge} up", *_unreachable(layout, state)]
-    for node in state.nodes:
-        commands += [
-            f"route replace {each.pod_cidr(node.index)} via {each.node_ip(node.index)} dev {bridge}"
-            for each in state.networks
-        ]
     run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
     for rule in machine_rules(bridge, state):
         if not succeeds(rule.command("-C", layout.rule_comment)):
@@ -226,7 +220,7 @@ def ensure_host(layout: Layout, state: ClusterState, node: NodeState) -> None:
     if state.subnet6:
         sysctls[HOST_FORWARDING6] = "1"
     script = [f"echo {value} > /proc/sys/{name}" for name, value in sysctls.items()]
-    for rule in host_rules(state, node):
+    for rule in host_rules(state):
         actions = ("-C", "-I" if rule.at_head else "-A")
         check, add = (" ".join(rule.command(action, layout.rule_comment)) for action in actions)
         script.append(f"{check} 2>/dev/null || {add}")
@@ -261,7 +255,8 @@ def remove_machine(layout: Layout) -> None:
     for program, table, rule in list_rules(layout):
         run([program, "-w", "-t", table, "-D", *rule])
     if shutil.which("nft"):
-        run(["nft", "delete", "table", *POLICY_TABLE], check=False)  # there on a machine that has joined a cluster
+        for table in AGENT_TABLES:
+            run(["nft", "delete", "table", "inet", table], check=False)  # there on a machine that has joined a cluster
     for route in list_unreachable_routes(layout):
         run(["ip", "route", "delete", "unreachable", route, "metric", str(layout.route_metric)])
     for address in list_dns_addresses(layout):
@@ -293,10 +288,12 @@ def list_unreachable_routes(layout: Layout) -> list[str]:
 
 
 def list_routes_elsewhere(layout: Layout) -> list[tuple[str, int]]:
-    """Returns destination and metric of this cluster's routes to other machines."""
+    """Returns destination and metric of this cluster's routes to pods, and to other machines."""
     if not shutil.which("ip"):
         return []
-    routes = json.loads(run(["ip", "-json", "-4", "route", "show"]) or "[]")
+    routes = []
+    for family in ("-4", "-6"):
+        routes += json.loads(run(["ip", "-json", family, "route", "show"], check=False) or "[]")
     metrics = (layout.node_route_metric, layout.hub_route_metric)
     return [(route["dst"], route["metric"]) for route in routes if route.get("metric") in metrics]
 

@@ -55,7 +55,7 @@ class OpenCluster(Cluster):
     """A cluster that worker hosts on other machines may join."""
 
     def invite(self, address: str = "", ttl_seconds: float = 24 * 3600.0) -> Invitation:
-        """Lets one machine join, which reaches this one by `address`; by default that of the route to the world.
+        """Lets machines join, which reach this one by `address`; by default that of the route to the world.
 
         The first time, the API server is restarted, to listen there.
         Raises: JoinError, StateError, ApiError, and as `up`.
@@ -91,17 +91,17 @@ class JoinedHost(Cluster):
         if problems := dns_subdomain_errors(name):
             raise JoinError(f"the node can't be called {name!r}: {problems[0]}")
         address = address or _address_towards(invitation.server.rpartition(":")[0])
-        joined = Joined(invitation.server, name, address, invitation.pod_cidr)
+        joined = Joined(invitation.server, name, address)
         ports = choose_ports(self.layout.key, None, port_is_free)
         state = ClusterState(invitation.host_network, invitation.pod_network, ports, joined=joined)
         self._check_machine(state)
         authority = find_authority(invitation)
         self.console.good("the cluster is the one that sent the invitation")
-        check_vacancy(invitation, name, nodes_of_cluster(invitation, authority))
+        check_vacancy(name, nodes_of_cluster(invitation, authority))
         with self._locked():
             self._write_credentials(invitation, authority)
             self._become(state, state, time.monotonic() + UP_SECONDS)
-        check_vacancy(invitation, name, nodes_of_cluster(invitation, authority), joined=True)
+        check_vacancy(name, nodes_of_cluster(invitation, authority), address)
         return name
 
     def _check_machine(self, state: ClusterState) -> None:

@@ -1,7 +1,7 @@
 """What a machine asks the cluster before it joins.
 
 It gets the authority from cluster-info and verifies it by the hash of the invitation. Then it asks, by the token,
-whether its name and the addresses of its pods are free.
+whether its name is free.
 """
 
 from __future__ import annotations
@@ -46,31 +46,30 @@ def find_authority(invitation: Invitation) -> bytes:
     return pem
 
 
-def nodes_of_cluster(invitation: Invitation, authority: bytes) -> dict[str, str]:
-    """Returns the addresses of each node's pods ("" for none) by its name, asked for by the token.
+def nodes_of_cluster(invitation: Invitation, authority: bytes) -> dict[str, set[str]]:
+    """Returns the addresses of each node by its name, asked for by the token.
 
     Raises: DiscoveryError, also for a token that the cluster does not know or no longer takes.
     """
     context = tls.client_context(ca_data=authority.decode())
     nodes = _get(invitation.server, NODES_PATH, context, invitation.token).get("items") or []
-    return {node["metadata"]["name"]: node["spec"].get("podCIDR", "") for node in nodes}
+    return {
+        node["metadata"]["name"]: {item["address"] for item in (node.get("status") or {}).get("addresses") or ()}
+        for node in nodes
+    }
 
 
-def check_vacancy(invitation: Invitation, name: str, nodes: dict[str, str], *, joined: bool = False) -> None:
-    """Makes sure that no other machine has the name or the pods' addresses.
+def check_vacancy(name: str, nodes: dict[str, set[str]], joined_address: str = "") -> None:
+    """Makes sure that no other machine has the name.
 
-    With `joined` this machine is among the nodes: two may have come at the same moment. Raises: DiscoveryError.
+    With `joined_address`, its own, this machine is among the nodes: two may have come at the same moment.
+    Raises: DiscoveryError.
     """
-    undo = "\nEnd this one by `mini-cluster down --purge`." if joined else ""
-    if name in nodes and not (joined and nodes[name] == invitation.pod_cidr):
+    undo = "\nEnd this one by `mini-cluster down --purge`." if joined_address else ""
+    if name in nodes and not (joined_address and joined_address in nodes[name]):
         raise DiscoveryError(
             f"the cluster has a node {name} already. Give this machine another name by --node-name; if {name} is this "
             f"machine from before, run `mini-cluster node remove {name}` on the control plane's machine first.{undo}"
-        )
-    if others := [other for other, cidr in nodes.items() if cidr == invitation.pod_cidr and other != name]:
-        raise DiscoveryError(
-            f"the line was used for the node {others[0]}, whose pods have the addresses {invitation.pod_cidr}. "
-            f"Each machine needs a line of its own: run `mini-cluster join-command` once more.{undo}"
         )
 
 

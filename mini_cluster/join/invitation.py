@@ -1,4 +1,4 @@
-"""What one line tells a machine that joins: where the cluster is, how to know it, and which addresses its pods get."""
+"""What one line tells a machine that joins: where the cluster is, how to know it, and its networks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from mini_cluster.errors import LauncherError
 
 HASH = re.compile(r"sha256:[0-9a-f]{64}\Z")
 TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}\Z")
-FIRST_INDEX = 16
-"""The number of the first /24 of the pod network that goes to another machine; those below are the local hosts'."""
 
 
 class InvitationError(LauncherError):
@@ -21,13 +19,10 @@ class InvitationError(LauncherError):
 
 @dataclass(frozen=True)
 class Invitation:
-    """Good for one machine: its pods' addresses are in it."""
-
     server: str
     """ "ADDRESS:PORT" of the API server."""
     token: str
     ca_hash: str
-    pod_cidr: str
     pod_network: str
     host_network: str
     """The network of the worker hosts on the control plane's own machine."""
@@ -36,7 +31,7 @@ class Invitation:
     def command(self) -> str:
         return (
             f"mini-cluster join {self.server} --token {self.token} --discovery-token-ca-cert-hash {self.ca_hash} "
-            f"--pod-cidr {self.pod_cidr} --pod-network {self.pod_network} --host-network {self.host_network}"
+            f"--pod-network {self.pod_network} --host-network {self.host_network}"
         )
 
     def check(self) -> None:
@@ -49,12 +44,9 @@ class Invitation:
         if not HASH.match(self.ca_hash):
             raise InvitationError("the hash of the authority has not the form sha256:<64 hexadecimal digits>")
         try:
-            pods, network = IPv4Network(self.pod_cidr), IPv4Network(self.pod_network)
-            IPv4Network(self.host_network)
+            IPv4Network(self.pod_network), IPv4Network(self.host_network)
         except ValueError as error:
             raise InvitationError(str(error)) from None
-        if not pods.subnet_of(network):
-            raise InvitationError(f"--pod-cidr {pods} is outside of --pod-network {network}")
 
 
 def hashed_authorities(pem: bytes) -> dict[str, bytes]:
@@ -76,11 +68,3 @@ def hashed_authorities(pem: bytes) -> dict[str, bytes]:
 def ca_hash(pem: bytes) -> str:
     """Returns the hash of the first authority. Raises: ValueError for no certificate."""
     return next(iter(hashed_authorities(pem)))
-
-
-def free_pod_cidr(pod_network: str, taken: set[str]) -> str:
-    """Returns the first /24 of the network for another machine that is not `taken`. Raises: InvitationError."""
-    for index, network in enumerate(IPv4Network(pod_network).subnets(new_prefix=24)):
-        if index >= FIRST_INDEX and str(network) not in taken:
-            return str(network)
-    raise InvitationError(f"every /24 of {pod_network} belongs to a node")

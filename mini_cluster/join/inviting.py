@@ -15,11 +15,9 @@ from typing import Any
 from apimachinery.times import format_time
 from mini_cluster.api import AdminApi
 from mini_cluster.errors import ApiError
-from mini_cluster.join.invitation import Invitation, ca_hash, free_pod_cidr
+from mini_cluster.join.invitation import Invitation, ca_hash
 from mini_cluster.objects import dns, netagent
 
-POD_CIDR = "mini-kubernetes.io/pod-cidr"
-"""Annotation of a token: the addresses that its machine's pods get."""
 TOKENS_GROUP = "system:bootstrappers:mini-cluster:default-node-token"
 NODES_READER = "mini-cluster:nodes-reader"
 RBAC = "rbac.authorization.k8s.io"
@@ -29,35 +27,24 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 def invite(
     api: AdminApi, server: str, ca_file: Path, pod_network: str, host_network: str, ttl_seconds: float
 ) -> Invitation:
-    """Makes a token for one machine. Raises: ApiError, InvitationError."""
+    """Makes a token for machines that join. Raises: ApiError."""
     ca = ca_file.read_bytes()
     for path, obj in _objects(server, ca):
         _ensure(api, path, obj)
-    cidr = free_pod_cidr(pod_network, _taken(api))
     token_id, secret = _random(6), _random(16)
-    api.request("POST", "/api/v1/namespaces/kube-system/secrets", _token(token_id, secret, cidr, ttl_seconds))
-    return Invitation(server, f"{token_id}.{secret}", ca_hash(ca), cidr, pod_network, host_network)
+    api.request("POST", "/api/v1/namespaces/kube-system/secrets", _token(token_id, secret, ttl_seconds))
+    return Invitation(server, f"{token_id}.{secret}", ca_hash(ca), pod_network, host_network)
 
 
 def _random(length: int) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
-def _taken(api: AdminApi) -> set[str]:
-    """Returns the addresses of nodes, and of machines that have been invited."""
-    nodes = api.request("GET", "/api/v1/nodes").get("items") or []
-    tokens = api.request(
-        "GET", "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"
-    )
-    annotations = [item["metadata"].get("annotations") or {} for item in tokens.get("items") or []]
-    return {node["spec"].get("podCIDR", "") for node in nodes} | {item.get(POD_CIDR, "") for item in annotations}
-
-
-def _token(token_id: str, secret: str, cidr: str, ttl_seconds: float) -> dict[str, Any]:
+def _token(token_id: str, secret: str, ttl_seconds: float) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": f"bootstrap-token-{token_id}", "annotations": {POD_CIDR: cidr}},
+        "metadata": {"name": f"bootstrap-token-{token_id}"},
         "type": "bootstrap.kubernetes.io/token",
         "stringData": {
             "token-id": token_id,

@@ -54,13 +54,18 @@ def node_certificates(node: str, hosts: tuple[str, ...]) -> list[Certificate]:
     ]
 
 
+def node_routes_certificate() -> Certificate:
+    """Returns that of the agent which keeps the routes of a host that is no node."""
+    return Certificate(NODE_ROUTES, "system:kube-proxy")  # which may watch Nodes
+
+
 def cluster_certificates(state: ClusterState, hostname: str) -> list[Certificate]:
     """Returns all certificates for a cluster of processes on this machine."""
     outside = [state.join_address] if state.join_address else []
     api_hosts = _unique(*LOCAL_HOSTS, hostname, *(each.gateway for each in state.networks if state.nodes), *outside)
     certificates = control_plane_certificates(api_hosts, LOCAL_HOSTS, state.service_cidrs)
-    if state.join_address:
-        certificates.append(Certificate(NODE_ROUTES, "system:kube-proxy"))  # which may watch Nodes
+    if state.has_networks:
+        certificates.append(node_routes_certificate())
     if state.cloud:
         certificates += [
             Certificate(name, f"system:{name}", hosts=LOCAL_HOSTS)

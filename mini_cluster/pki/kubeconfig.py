@@ -45,7 +45,7 @@ def write_cluster_kubeconfigs(layout: Layout, state: ClusterState) -> None:
         INGRESS_CONTROLLER,
         METRICS_SERVER,
         *cloud,
-        *((NODE_ROUTES,) if state.join_address else ()),
+        *((NODE_ROUTES,) if state.has_networks else ()),
     ):
         write_kubeconfig(layout.component_kubeconfig(name), local, layout.pki, name)
     for node in state.nodes:

@@ -34,7 +34,7 @@ def places(nodes: Iterable[Node]) -> dict[str, Place]:
 def wanted_routes(nodes: Mapping[str, Place], own_name: str, neighbourhoods: Iterable[Network]) -> dict[str, str]:
     """Returns network -> gateway. `neighbourhoods` are the networks that this node's links are in.
 
-    Nodes in none of them have no route of their own: packets for their pods take the way of the wider network.
+    Nodes in none of them have no such route: the overlay leads to them, or the way of the wider network.
     """
     near = tuple(neighbourhoods)
     routes = {}
@@ -53,7 +53,5 @@ def route_lines(current: Mapping[str, str], wanted: Mapping[str, str], mark: str
     """Returns the lines for `ip -batch` that turn our routes, which bear the mark, into the wanted ones."""
     lines = [f"route delete {network} {mark}" for network in current if network not in wanted]
     return lines + [
-        f"route replace {network} via {gateway} {mark}"
-        for network, gateway in wanted.items()
-        if current.get(network) != gateway
+        f"route replace {network} via {way} {mark}" for network, way in wanted.items() if current.get(network) != way
     ]

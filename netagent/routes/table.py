@@ -1,78 +1,89 @@
-"""The kernel's routes: ours bear a protocol number of their own, and the agent's metric."""
+"""The kernel's routes and the overlay's link. Our routes bear a protocol number of their own and the agent's metric."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_interface, ip_network
+from typing import Any
 
 from componentbase.host.process import run
+from netagent.routes.overlay import LINK, Overlay, forwarding_lines, link_lines, neighbour_lines
 from netagent.routes.plan import Network, route_lines
 
 PROTOCOL = 78
 """None of those that the kernel, or routing daemons, mark their routes with (rtnetlink's RTPROT_...)."""
 _FAMILIES = ("-4", "-6")
-_ADDRESSES, _ROUTES = 0x10, 0x40  # RTMGRP_IPV4_IFADDR and RTMGRP_IPV4_ROUTE of <linux/rtnetlink.h>
-_MESSAGE_BYTES = 65536
 
 
 async def neighbourhoods() -> list[Network]:
     """Returns the networks that links of this host have addresses in. Raises: CommandError."""
-    links = json.loads(await run("ip", "-json", "address", "show") or "[]")
     networks = [
         ip_interface(f"{item['local']}/{item['prefixlen']}").network
-        for link in links
+        for link in await _json("ip", "-json", "address", "show")
         for item in link.get("addr_info", ())
-        if link["ifname"] != "lo"
+        if link["ifname"] not in ("lo", LINK)
     ]
     return [network for network in networks if not network.is_link_local]
 
 
-async def set_routes(wanted: dict[str, str], metric: int) -> list[str]:
+async def set_routes(wanted: Mapping[str, str], metric: int) -> list[str]:
     """Makes ours these routes; returns what has changed. Raises: CommandError; others may have changed, then."""
     lines = route_lines(await _ours(metric), wanted, f"proto {PROTOCOL} metric {metric}")
-    if lines:
-        await run("ip", "-force", "-batch", "-", stdin="\n".join(lines) + "\n")
+    await _batch("ip", lines)
     return lines
 
 
-@contextmanager
-def noticing_changes(changed: asyncio.Event) -> Iterator[None]:
-    """Sets the event when IPv4 addresses or routes of this host change, whoever changes them."""
-    loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
-        kernel.setblocking(False)
-        kernel.bind((0, _ADDRESSES | _ROUTES))
-
-        def notice() -> None:
-            with suppress(OSError):  # nothing left to read, or more than was kept: all the same a change
-                while kernel.recv(_MESSAGE_BYTES):
-                    pass
-            changed.set()
-
-        loop.add_reader(kernel, notice)
-        try:
-            yield
-        finally:
-            loop.remove_reader(kernel)
+async def set_overlay(overlay: Overlay | None) -> list[str]:
+    """Makes this node's end of the overlay, or removes it; returns what has changed. Raises: CommandError."""
+    links = await _json("ip", "-json", "-details", "address", "show")
+    if overlay is None:
+        lines = [f"link delete dev {LINK}"] if any(link["ifname"] == LINK for link in links) else []
+        await _batch("ip", lines)
+        return lines
+    changes = link_lines(overlay, links)
+    await _batch("ip", changes)
+    neighbours: dict[str, str] = {}
+    for family in _FAMILIES:
+        shown = await _json("ip", "-json", family, "neigh", "show", "dev", LINK, "nud", "permanent")
+        neighbours |= {item["dst"]: item.get("lladdr", "") for item in shown}
+    lines = neighbour_lines(neighbours, overlay.neighbours())
+    await _batch("ip", lines)
+    table = await _json("bridge", "-json", "fdb", "show", "dev", LINK)
+    current = {item["mac"]: item["dst"] for item in table if item.get("dst")}
+    forwarding = forwarding_lines(current, overlay.forwarding())
+    await _batch("bridge", forwarding)
+    return [*changes, *lines, *forwarding]
 
 
 async def remove_all() -> None:
-    """Removes the agent's routes, of whatever metric. Raises: CommandError."""
+    """Removes the agent's routes, of whatever metric, and the overlay. Raises: CommandError."""
     for family in _FAMILIES:
         await run("ip", family, "route", "flush", "proto", str(PROTOCOL))
+    await set_overlay(None)
 
 
 async def _ours(metric: int) -> dict[str, str]:
     routes: dict[str, str] = {}
     for family in _FAMILIES:
-        shown = json.loads(await run("ip", "-json", family, "route", "show", "proto", str(PROTOCOL)) or "[]")
+        shown = await _json("ip", "-json", family, "route", "show", "proto", str(PROTOCOL))
         routes |= {
-            str(ip_network(route["dst"])): route.get("gateway", "")
+            str(ip_network(route["dst"])): _way(route)
             for route in shown
             if route.get("metric") == metric and route["dst"] != "default"
         }
     return routes
+
+
+def _way(route: Mapping[str, Any]) -> str:
+    gateway = str(route.get("gateway", ""))
+    return f"{gateway} dev {LINK} onlink" if route.get("dev") == LINK else gateway
+
+
+async def _batch(program: str, lines: Iterable[str]) -> None:
+    if text := "".join(f"{line}\n" for line in lines):
+        await run(program, "-force", "-batch", "-", stdin=text)
+
+
+async def _json(*argv: str) -> Any:
+    return json.loads(await run(*argv) or "[]")

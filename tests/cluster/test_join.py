@@ -117,11 +117,10 @@ def test_pods_reach_each_other_and_services_across_machines(two: Two) -> None:
     eventually(lambda: two.other.run(*ask, check=False).stdout.strip() == service, "its own DNS knows the Service")
 
 
-def test_a_machine_joins_once_and_each_line_has_addresses_of_its_own(two: Two, tmp_path: Path) -> None:
+def test_a_machine_joins_once(two: Two, tmp_path: Path) -> None:
     words = shlex.split(two.launch(two.plane, "-q", "join-command").strip())[1:]
     answer = two.launch(two.other, *words, "--dir", str(tmp_path / "other"), check=False)
     assert "is in use: does another worker host run here?" in answer
-    assert words[words.index("--pod-cidr") + 1] != two.get("node", JOINED)["spec"]["podCIDR"]
 
 
 def test_another_cluster_than_the_one_that_invited_is_not_joined(two: Two, tmp_path: Path) -> None:

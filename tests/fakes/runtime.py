@@ -62,6 +62,7 @@ class FakeRuntime:
         self.now = now
         self._sleep = sleep
         self.calls: list[str] = []
+        self.pod_ranges: tuple[str, ...] = ("10.244.0.0/24",)
         self.programs: dict[str, Script] = {}
         self.exec_results: dict[tuple[str, ...], tuple[int, bytes, bytes]] = {}
         self.exec_hangs: set[tuple[str, ...]] = set()
@@ -159,6 +160,19 @@ class FakeRuntime:
             tuple(sorted(sandboxes, key=lambda s: (s.created_at, s.attempt), reverse=True)),
             tuple(sorted(containers, key=lambda c: (c.created_at, c.attempt), reverse=True)),
         )
+
+    def network_problem(self) -> str:
+        return "" if self.pod_ranges else "the Node has no podCIDR yet"
+
+    def set_pod_ranges(self, cidrs: Sequence[str]) -> bool:
+        changed, self.pod_ranges = self.pod_ranges != tuple(cidrs), tuple(cidrs)
+        return changed
+
+    async def follow_network(self) -> None:
+        await asyncio.Event().wait()
+
+    async def sweep_network(self) -> None:
+        self._check("sweep_network")
 
     async def create_sandbox(self, config: SandboxConfig) -> SandboxStatus:
         try:

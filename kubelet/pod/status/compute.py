@@ -319,7 +319,7 @@ class _Status:
 
     def _sandbox_condition(self) -> PodCondition:
         sandbox = self.runtime.sandbox if self.runtime else None
-        ready = sandbox is not None and sandbox.ready and (sandbox.host_network or bool(sandbox.ips))
+        ready = sandbox is not None and sandbox.usable
         return PodCondition(type="PodReadyToStartContainers", status="True" if ready else "False")
 
     def _initialized(self, status: PodStatus) -> PodCondition:

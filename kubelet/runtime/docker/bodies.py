@@ -52,7 +52,7 @@ class Host:
 def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[str, Any]:
     """Asks for the pause container, which owns the namespaces that the pod's containers join."""
     host_config: dict[str, Any] = {
-        "NetworkMode": "host" if config.host_network else "bridge",
+        "NetworkMode": "host" if config.host_network else "none",
         "IpcMode": "host" if config.host_ipc else "shareable",
         "PidMode": "host" if config.host_pid else "",
         "UTSMode": "host" if config.host_network else "",
@@ -64,7 +64,6 @@ def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[st
         "SecurityOpt": ["no-new-privileges=true"],
         "ExtraHosts": [f"{name}:{ip}" for ip, name in config.host_aliases],
         "Sysctls": dict(config.sysctls),
-        "PortBindings": {},
         "Mounts": [_mount(Mount(f"{HELD_VOLUMES}/{name}", memory_volume=name)) for name in config.memory_volumes],
     }
     if config.runtime_handler:
@@ -74,13 +73,7 @@ def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[st
         host_config["Dns"] = list(config.dns.servers)
         host_config["DnsSearch"] = list(config.dns.searches) or ["."]
         host_config["DnsOptions"] = list(config.dns.options)
-    exposed: dict[str, Any] = {}
-    for port in config.ports:
-        key = f"{port.container_port}/{port.protocol.lower()}"
-        exposed[key] = {}
-        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
-        host_config["PortBindings"].setdefault(key, []).append(binding)
-    body = {"Image": pause_image, "Labels": sandbox_labels(config), "ExposedPorts": exposed, "HostConfig": host_config}
+    body = {"Image": pause_image, "Labels": sandbox_labels(config), "HostConfig": host_config}
     if config.hostname and not config.host_network:
         body["Hostname"] = config.hostname
     return body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, cast, get_args
 
@@ -60,18 +60,16 @@ def listed_state(item: Json) -> ContainerState:
     return _STATES.get(str(item.get("State")), "exited")
 
 
-def sandbox_status(item: Json) -> SandboxStatus:
-    """Reads an item of the container list, which says enough without an inspection."""
+def sandbox_status(item: Json, addresses: Callable[[str], tuple[str, ...]]) -> SandboxStatus:
+    """Reads an item of the container list; `addresses` says what the network has given to a sandbox."""
     host_network = item.get("HostConfig", {}).get("NetworkMode") == "host"
     ready = listed_state(item) == "running"
-    networks = (item.get("NetworkSettings") or {}).get("Networks") or {}
-    ips = [ip for network in networks.values() for ip in (network.get("IPAddress"), network.get("GlobalIPv6Address"))]
     return SandboxStatus(
         id=item["Id"],
         pod=names.pod_of(item["Labels"]),
         attempt=names.attempt_of(item["Labels"]),
         ready=ready,
-        ips=tuple(ip for ip in ips if ip) if ready and not host_network else (),
+        ips=addresses(item["Id"]) if ready and not host_network else (),
         created_at=float(item["Created"]),
         host_network=host_network,
     )

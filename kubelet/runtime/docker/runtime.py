@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from componentbase import logs
 from kubelet.runtime.configs import ContainerConfig, PodRef, Resources, SandboxConfig, Security
-from kubelet.runtime.docker import names
+from kubelet.runtime.docker import names, netns
 from kubelet.runtime.docker.accounts import Accounts
 from kubelet.runtime.docker.bodies import (
     Host,
@@ -61,6 +61,7 @@ from kubelet.runtime.interface import (
     RuntimeUnavailable,
     SandboxStatus,
 )
+from kubelet.runtime.network import NetworkRequest, SandboxNetwork
 
 EVENT_TYPES: tuple[EventType, ...] = ("start", "die", "oom", "destroy")
 KILL_WAIT_SECONDS = 30.0  # for a container to be gone after SIGKILL
@@ -75,12 +76,18 @@ class DockerRuntime(Images, Sessions):
     """Implements `interface.Runtime`. `endpoint` is "unix:///path"; `seccomp_root` holds Localhost profiles."""
 
     def __init__(
-        self, endpoint: str, *, pause_image: str = DEFAULT_IMAGE, seccomp_root: str = "/var/lib/kubelet/seccomp"
+        self,
+        endpoint: str,
+        network: SandboxNetwork,
+        *,
+        pause_image: str = DEFAULT_IMAGE,
+        seccomp_root: str = "/var/lib/kubelet/seccomp",
     ) -> None:
         client = EngineClient(endpoint)
         Images.__init__(self, client)
         Sessions.__init__(self, client)
         self._sdk = self._client.sdk
+        self._network = network
         self._accounts = Accounts(client)
         self._stats_slots = asyncio.Semaphore(PARALLEL_STATS)
         self._pause_image = pause_image
@@ -146,7 +153,7 @@ class DockerRuntime(Images, Sessions):
             ref = names.pod_of(item["Labels"])
             refs[ref.uid] = ref
             if is_sandbox(item):
-                sandboxes.setdefault(ref.uid, []).append(sandbox_status(item))
+                sandboxes.setdefault(ref.uid, []).append(sandbox_status(item, self._network.addresses))
             elif (status := await self._status(item)) is not None:
                 containers.setdefault(ref.uid, []).append(status)
         return {
@@ -252,16 +259,52 @@ class DockerRuntime(Images, Sessions):
         except ContainerStartError as error:
             await self.remove_sandbox(sandbox_id)
             raise EngineError(f"failed to start sandbox: {error}") from None
+        if not config.host_network:
+            await self._attach(sandbox_id, config)
         items = await self._list({"id": [sandbox_id]})
-        if not items or not sandbox_status(items[0]).ready:
+        status = sandbox_status(items[0], self._network.addresses) if items else None
+        if status is None or not status.ready:
             raise EngineError("the sandbox ended right after its start")
-        return sandbox_status(items[0])
+        return status
+
+    async def _attach(self, sandbox_id: str, config: SandboxConfig) -> None:
+        """Gives a sandbox its network, or removes it. Raises: EngineError."""
+        state = (await self._client.call(self._sdk.inspect_container, sandbox_id))["State"]
+        pid = int(state["Pid"])
+        if pid and not netns.is_visible(sandbox_id, pid):
+            raise EngineError("the network of pods is out of reach: the kubelet needs the engine's PID namespace")
+        request = NetworkRequest(sandbox_id, config.pod, f"/proc/{pid}/ns/net", config.ports, config.bandwidth)
+        try:
+            await self._network.attach(request)
+        except EngineError:
+            await self.remove_sandbox(sandbox_id)
+            raise
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
+        await self._network.detach(sandbox_id)
         await self.stop_container(sandbox_id, 0)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
+        await self._network.detach(sandbox_id)
         await self.remove_container(sandbox_id)
+
+    def network_problem(self) -> str:
+        return self._network.problem()
+
+    def set_pod_ranges(self, cidrs: Sequence[str]) -> bool:
+        return self._network.set_ranges(cidrs)
+
+    async def follow_network(self) -> None:
+        await self._network.follow()
+
+    async def sweep_network(self) -> None:
+        attached = self._network.attached()  # before the list: what is attached after that is not missing in it
+        listed = {item["Id"] for item in await self._list({"label": [names.TYPE]}) if listed_state(item) == "running"}
+        for sandbox_id in attached - listed:
+            try:
+                await self._network.detach(sandbox_id)
+            except EngineError as error:
+                log.warning("the network of a sandbox that is gone is not given back, will retry", error=str(error))
 
     async def prepare(self) -> None:
         await self._client.negotiate()
@@ -269,6 +312,8 @@ class DockerRuntime(Images, Sessions):
         if await self.image_status(self._pause_image) is None:
             await self._load_pause_image()
         await self._learnt_host()
+        await self.sweep_network()
+        await self._network.check(self._network.attached())
 
     async def _load_pause_image(self) -> None:
         architecture = MACHINES.get(os.uname().machine, "")

@@ -398,7 +398,7 @@ async def test_another_kubelet_adopts_what_runs(runtime: DockerRuntime, host: Wo
     pod = await PodInHand.create(runtime)
     await pod.start(*OBEYS_TERM, attempt=3, spec_hash="h1", grace_seconds=7)
     before = await pod.status()
-    other = DockerRuntime(host.endpoint)
+    other = DockerRuntime(host.endpoint, host.network())
     assert await other.pod(pod.ref.uid) == before
     await other.close()
 

@@ -9,7 +9,8 @@ from ipaddress import ip_network
 import pytest
 
 from componentbase.host.process import run
-from netagent.routes.table import neighbourhoods, noticing_changes, remove_all, set_routes
+from componentbase.host.rtnetlink import IPV4_ADDRESSES, IPV4_ROUTES, noticing_changes
+from netagent.routes.table import neighbourhoods, remove_all, set_routes
 from tests.kits.machine.netns import Namespace, connect, unique
 
 pytestmark = pytest.mark.cluster
@@ -46,7 +47,7 @@ def test_routes_are_set_followed_and_removed(host: Namespace) -> None:
 
     async def notices_a_loss() -> bool:
         lost = asyncio.Event()
-        with noticing_changes(lost):
+        with noticing_changes(lost, IPV4_ADDRESSES | IPV4_ROUTES):
             await run("ip", "route", "delete", "10.244.9.7/32")
             async with asyncio.timeout(10):
                 return await lost.wait()

@@ -11,9 +11,13 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from componentbase.host.process import run
+from kubelet.network.bridge import Bridge
+from kubelet.network.pod_network import PodNetwork
 from kubelet.runtime.docker.runtime import DockerRuntime
 from mini_cluster import evidence
 from mini_cluster.cluster.containerd import machine_has_containerd, start_containerd, use_containerd
@@ -48,6 +52,15 @@ class WorkerHost:
     def endpoint(self) -> str:
         return f"unix://{self.socket}"
 
+    def network(self) -> PodNetwork:
+        """The network of its pods, as its kubelet has it."""
+
+        async def inside(*argv: str, **options: Any) -> str:
+            return await run("nsenter", f"--net=/var/run/netns/{self.name}", *argv, **options)
+
+        ranges = (f"10.244.{self.subnet}.0/24",)
+        return PodNetwork(str(self.folder / "network"), Bridge("cbr0", (), inside), ranges)
+
     def up(self) -> None:
         subprocess.run(["ip", "netns", "add", self.name], check=True)
         # Not `ip netns exec`: it remounts /sys, and the engine then misses its cgroups.
@@ -68,7 +81,7 @@ class WorkerHost:
             f"--data-root={self.folder}/data",
             f"--exec-root={self.folder}/exec",
             f"--pidfile={self.folder}/docker.pid",
-            f"--bip=10.244.{self.subnet}.1/24",
+            "--bridge=none",
             "--iptables=false",
             "--ip-masq=false",
             "--live-restore",
@@ -146,7 +159,7 @@ def worker_host(name: str, folder: Path, subnet: int) -> Iterator[WorkerHost]:
 
 
 async def _load_test_images(host: WorkerHost) -> None:
-    runtime = DockerRuntime(host.endpoint)
+    runtime = DockerRuntime(host.endpoint, host.network())
     await runtime.load_image(host_image(IMAGE))
     await runtime.load_image(host_image(USER_IMAGE, user="app"))
     await runtime.close()
@@ -155,7 +168,7 @@ async def _load_test_images(host: WorkerHost) -> None:
 @asynccontextmanager
 async def open_runtime(host: WorkerHost) -> AsyncIterator[DockerRuntime]:
     """Leaves no container and no volume behind."""
-    runtime = DockerRuntime(host.endpoint, seccomp_root=str(host.folder))
+    runtime = DockerRuntime(host.endpoint, host.network(), seccomp_root=str(host.folder))
     try:
         yield runtime
     finally:

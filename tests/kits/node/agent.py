@@ -41,7 +41,6 @@ current-context: x
                 f"--kubeconfig={kubeconfig}",
                 f"--hostname-override={NODE}",
                 "--node-ip=127.0.0.1",
-                "--pod-cidr=10.244.1.0/24",
                 "--node-labels=disk=ssd",
                 "--node-status-update-frequency=200ms",
                 f"--root-dir={root}/kubelet",

@@ -146,8 +146,6 @@ def test_addresses_of_nodes_don_t_meet() -> None:
     indexes = range(1, MAX_NODES + 1)
     addresses = {STATE.node_ip(index) for index in indexes} | {STATE.gateway}
     assert len(addresses) == MAX_NODES + 1
-    assert [STATE.pod_cidrs(index) for index in (1, 2)] == [("10.244.1.0/24",), ("10.244.2.0/24",)]
-    assert STATE.networks[0].pod_gateway(2) == "10.244.2.1/24"
 
 
 @pytest.mark.parametrize(
@@ -160,8 +158,8 @@ def test_a_cluster_tells_of_the_families_that_it_was_made_with(
     state = replace(STATE, ip_family=family, nodes=(NodeState(1),))
     if family != "ipv4":
         state = replace(state, subnet6="fd00:172:30:7::/64", pod_network6="fd00:10:244::/56")
-    nodes = {4: ("172.30.7.12", "10.244.2.0/24"), 6: ("fd00:172:30:7::c", "fd00:10:244:2::/64")}
-    assert list(zip(state.node_ips(2), state.pod_cidrs(2), strict=True)) == [nodes[version] for version in versions]
+    addresses = {4: "172.30.7.12", 6: "fd00:172:30:7::c"}
+    assert state.node_ips(2) == tuple(addresses[version] for version in versions)
     assert state.service_cidrs == services
     assert state.node_ip(2) == "172.30.7.12", "daemons speak IPv4"
     assert state.api_bind_address == ("0.0.0.0" if family == "ipv4" else "::")

@@ -25,7 +25,7 @@ from mini_cluster.cluster.state import ClusterState, EtcdPorts, Joined, Ports, c
 from mini_cluster.cluster.worker_host import node_component_names
 from mini_cluster.join.cluster import is_own_address
 from mini_cluster.join.discovery import DiscoveryError, check_vacancy, find_authority
-from mini_cluster.join.invitation import Invitation, InvitationError, ca_hash, free_pod_cidr
+from mini_cluster.join.invitation import Invitation, InvitationError, ca_hash
 from tests.kits.identity.certificates import write_certificates
 from tests.kits.net.httpserver import Quiet, serve_in_thread
 
@@ -33,7 +33,6 @@ INVITATION = Invitation(
     "10.0.0.1:6443",
     "abcdef.0123456789abcdef",
     "sha256:" + "1" * 64,
-    "10.244.16.0/24",
     "10.244.0.0/16",
     "172.30.0.0/24",
 )
@@ -42,9 +41,7 @@ INVITATION = Invitation(
 def test_the_line_says_what_it_is_read_as() -> None:
     INVITATION.check()
     options = parser().parse_args(INVITATION.command.split()[1:])
-    read = Invitation(
-        options.server, options.token, options.ca_hash, options.pod_cidr, options.pod_network, options.host_network
-    )
+    read = Invitation(options.server, options.token, options.ca_hash, options.pod_network, options.host_network)
     assert read == INVITATION
 
 
@@ -55,8 +52,7 @@ def test_the_line_says_what_it_is_read_as() -> None:
         ({"server": ":6443"}, "not ADDRESS:PORT"),
         ({"token": "abcdef.short"}, "the token has not the form"),
         ({"ca_hash": "sha256:12"}, "the hash of the authority"),
-        ({"pod_cidr": "10.0.0.0/24"}, "is outside of"),
-        ({"pod_cidr": "nothing"}, "nothing"),
+        ({"pod_network": "nothing"}, "nothing"),
     ],
 )
 def test_a_damaged_line_is_refused(change: dict[str, str], why: str) -> None:
@@ -115,29 +111,16 @@ def test_an_authority_beside_the_clusters_own_is_not_believed(tmp_path: Path, ow
         find_authority(replace(invitation, server=server))
 
 
-@pytest.mark.parametrize(
-    ("nodes", "why"),
-    [
-        ({"b": "10.244.17.0/24"}, "has a node b already"),
-        ({"b": INVITATION.pod_cidr}, "has a node b already"),
-        ({"c": INVITATION.pod_cidr}, "the line was used for the node c"),
-    ],
-)
-def test_a_machine_does_not_take_the_place_of_another(nodes: dict[str, str], why: str) -> None:
-    with pytest.raises(DiscoveryError, match=why):
-        check_vacancy(INVITATION, "b", nodes)
+def test_a_machine_does_not_take_the_name_of_another() -> None:
+    check_vacancy("b", {"worker-1": {"172.30.0.11"}, "new": set()})
+    with pytest.raises(DiscoveryError, match="has a node b already"):
+        check_vacancy("b", {"b": {"10.0.0.3"}})
 
 
-def test_a_free_place_is_taken() -> None:
-    check_vacancy(INVITATION, "b", {"worker-1": "10.244.1.0/24", "new": ""})
-
-
-def test_two_machines_that_came_at_once_are_told() -> None:
-    check_vacancy(INVITATION, "b", {"b": INVITATION.pod_cidr, "c": "10.244.17.0/24"}, joined=True)
-    with pytest.raises(DiscoveryError, match=r"used for the node c.*\n.*down --purge"):
-        check_vacancy(INVITATION, "b", {"b": INVITATION.pod_cidr, "c": INVITATION.pod_cidr}, joined=True)
-    with pytest.raises(DiscoveryError, match="has a node b already"):  # both are called b
-        check_vacancy(INVITATION, "b", {"b": "10.244.17.0/24"}, joined=True)
+def test_two_machines_of_one_name_that_came_at_once_are_told() -> None:
+    check_vacancy("b", {"b": {"10.0.0.2"}}, "10.0.0.2")
+    with pytest.raises(DiscoveryError, match=r"has a node b already(.|\n)*down --purge"):
+        check_vacancy("b", {"b": {"10.0.0.3"}}, "10.0.0.2")
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1", "0.0.0.0", "192.0.2.7", "::1", "host"])
@@ -161,7 +144,7 @@ def test_an_address_that_other_machines_cannot_reach_is_not_this_ones(address: s
 def test_a_joined_machine_leaves_the_cluster_to_the_control_planes(
     command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    joined = Joined(INVITATION.server, "b", "10.0.0.2", INVITATION.pod_cidr)
+    joined = Joined(INVITATION.server, "b", "10.0.0.2")
     ports = choose_ports("a" * 6, None, lambda _: True)
     file = Layout.of(tmp_path).state
     save_state(file, ClusterState(INVITATION.host_network, INVITATION.pod_network, ports, joined=joined))
@@ -180,22 +163,20 @@ def test_a_line_lasts_for_a_while(ttl: str, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_machine_runs_a_worker_host_alone_whose_kubelet_asks_for_its_certificates() -> None:
     layout = Layout(Path("/srv/host"), Path("/run/mini-kubernetes-abc"))
-    joined = Joined("10.0.0.1:6443", "b", "10.0.0.2", "10.244.16.0/24")
+    joined = Joined("10.0.0.1:6443", "b", "10.0.0.2")
     state = ClusterState("172.30.0.0/24", "10.244.0.0/16", Ports(1, 2, 3, (EtcdPorts(4, 5),)), joined=joined)
     programs = Programs(Path("/venv/bin"), "", "/usr/sbin/dockerd", "")
     components = {component.name: component for component in components_of(layout, state, programs)}
     engine, kubelet, kube_proxy, kube_dns, netagent = (components[name] for name in node_component_names(HOST.name))
     assert set(components) == {engine.name, kubelet.name, kube_proxy.name, kube_dns.name, netagent.name}
     assert not any(component.wrapper for component in components.values())  # in the machine's own network
-    assert f"--bridge={layout.bridge}" in engine.program
-    assert {"--rotate-server-certificates", "--hostname-override=b", "--node-ip=10.0.0.2"} <= set(kubelet.program)
+    assert "--bridge=none" in engine.program
+    assert {
+        f"--pod-bridge={layout.bridge}",
+        "--rotate-server-certificates",
+        "--hostname-override=b",
+        "--node-ip=10.0.0.2",
+    } <= set(kubelet.program)
     assert not any(argument.startswith("--tls-cert-file") for argument in kubelet.program)
     assert kube_proxy.needs == kube_dns.needs == netagent.needs == (kubelet.name,)  # which writes the kubeconfig of all
     assert f"--kubeconfig={layout.component_kubeconfig(KUBELET)}" in {*kubelet.program} & {*kube_proxy.program}
-
-
-def test_each_machine_gets_addresses_of_its_own() -> None:
-    assert free_pod_cidr("10.244.0.0/16", {"10.244.1.0/24", ""}) == "10.244.16.0/24"
-    assert free_pod_cidr("10.244.0.0/16", {"10.244.16.0/24", "10.244.18.0/24"}) == "10.244.17.0/24"
-    with pytest.raises(InvitationError, match="belongs to a node"):
-        free_pod_cidr("10.244.0.0/16", {f"10.244.{third}.0/24" for third in range(256)})

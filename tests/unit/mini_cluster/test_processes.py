@@ -54,7 +54,8 @@ def test_a_host_s_processes_enter_its_network_namespace() -> None:
         "--",
     )
     assert "--node-ip=172.30.7.11" in kubelet.program
-    assert "--pod-cidr=10.244.1.0/24" in kubelet.program
+    manager = components(STATE.with_node_count(1))["kube-controller-manager"].program
+    assert {"--allocate-node-cidrs=true", "--cluster-cidr=10.244.0.0/16"} <= set(manager)
 
 
 def test_a_registry_listens_where_hosts_reach_it_and_on_loopback_without_any() -> None:
@@ -72,11 +73,11 @@ def test_a_registry_listens_where_hosts_reach_it_and_on_loopback_without_any() -
 def test_every_loopback_leads_to_the_registry_and_lets_no_neighbour_in() -> None:
     state = replace(STATE, registry_port=5001)
     lead = ("-d", "127.0.0.1/32", "-p", "tcp", "--dport", "5001", "-j", "DNAT", "--to-destination", "172.30.7.1:5001")
-    for rules in (machine_rules("mkabc", state), host_rules(state, NodeState(1))):
+    for rules in (machine_rules("mkabc", state), host_rules(state)):
         assert PacketRule("nat", "OUTPUT", lead) in rules
-    inward = [rule.match for rule in host_rules(state, NodeState(1)) if rule.chain == "INPUT"]
+    inward = [rule.match for rule in host_rules(state) if rule.chain == "INPUT"]
     assert [match[-2:] for match in inward] == [("-j", "DROP")]
-    assert not [rule for rule in host_rules(STATE, NodeState(1)) if rule.chain == "INPUT"]
+    assert not [rule for rule in host_rules(STATE) if rule.chain == "INPUT"]
 
 
 def test_etcd_takes_clients_with_a_certificate_only() -> None:
@@ -249,9 +250,7 @@ def lacking(*missing: str) -> Callable[[str], str | None]:
 
 
 def test_a_host_sends_nothing_out_to_a_service_that_nobody_serves() -> None:
-    rules = {
-        (rule.chain, rule.at_head): rule.match for rule in host_rules(STATE, NodeState(2)) if rule.table == "filter"
-    }
+    rules = {(rule.chain, rule.at_head): rule.match for rule in host_rules(STATE) if rule.table == "filter"}
     nowhere = ("-d", "10.96.0.0/16", "-j", "REJECT", "--reject-with", "icmp-host-unreachable")
     own = ("!", "-o", "lo", *nowhere)
     assert rules == {("OUTPUT", False): own, ("FORWARD", False): nowhere}, "behind kube-proxy's rules"

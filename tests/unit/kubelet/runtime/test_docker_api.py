@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kubelet.runtime.configs import ContainerConfig, DnsConfig, Mount, PodRef, PortMapping, SandboxConfig, Security
+from kubelet.runtime.configs import ContainerConfig, DnsConfig, Mount, PodRef, SandboxConfig, Security
 from kubelet.runtime.docker import names
 from kubelet.runtime.docker.bodies import Host, container_body, sandbox_body
 from kubelet.runtime.docker.host import host_of, shares_mounts, visible_host
@@ -62,17 +62,12 @@ def test_a_sandbox_body() -> None:
         REF,
         hostname="web",
         dns=DnsConfig(("1.1.1.1",)),
-        ports=(PortMapping(8080, 80), PortMapping(8081, 80, host_ip="127.0.0.1")),
     )
     body = sandbox_body(config, "pause:1", Host(min_oom_score_adj=0))
     host = body["HostConfig"]
     assert (body["Image"], body["Hostname"]) == ("pause:1", "web")
-    assert (host["NetworkMode"], host["IpcMode"], host["OomScoreAdj"]) == ("bridge", "shareable", 0)
+    assert (host["NetworkMode"], host["IpcMode"], host["OomScoreAdj"]) == ("none", "shareable", 0)
     assert (host["Dns"], host["DnsSearch"]) == (["1.1.1.1"], ["."])
-    assert host["PortBindings"] == {
-        "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": "8081"}]
-    }
-    assert body["ExposedPorts"] == {"80/tcp": {}}
 
 
 def test_a_sandbox_holds_the_memory_volumes_of_its_pod() -> None:
@@ -270,12 +265,15 @@ def test_a_child_killed_for_memory_does_not_fail_the_container() -> None:
 
 def test_a_sandbox_needs_no_inspection() -> None:
     labels = names.sandbox_labels(SandboxConfig(REF, attempt=1))
-    networks = {"Networks": {"bridge": {"IPAddress": "10.1.2.3", "GlobalIPv6Address": ""}}}
-    item = listed(Labels=labels, NetworkSettings=networks, HostConfig={"NetworkMode": "default"})
-    status = sandbox_status(item)
+    item = listed(Labels=labels, HostConfig={"NetworkMode": "none"})
+
+    def addresses(_: str) -> tuple[str, ...]:
+        return ("10.1.2.3",)
+
+    status = sandbox_status(item, addresses)
     assert (status.ready, status.ips, status.attempt, status.host_network) == (True, ("10.1.2.3",), 1, False)
-    assert sandbox_status(item | {"State": "exited"}).ips == ()
-    assert sandbox_status(item | {"HostConfig": {"NetworkMode": "host"}}).ips == ()
+    assert sandbox_status(item | {"State": "exited"}, addresses).ips == ()
+    assert sandbox_status(item | {"HostConfig": {"NetworkMode": "host"}}, addresses).ips == ()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,33 @@ from kubelet.runtime.configs import PodRef, SandboxConfig
 from kubelet.runtime.docker import names
 from kubelet.runtime.docker.bodies import Host
 from kubelet.runtime.docker.runtime import DockerRuntime
+from kubelet.runtime.network import NetworkRequest
+
+
+class Unplugged:
+    """A network that gives every sandbox the same address."""
+
+    def problem(self) -> str:
+        return ""
+
+    def set_ranges(self, cidrs: Sequence[str]) -> bool:
+        return False
+
+    async def follow(self) -> None: ...
+
+    def addresses(self, sandbox_id: str) -> tuple[str, ...]:
+        return ("10.244.1.2",)
+
+    def attached(self) -> frozenset[str]:
+        return frozenset()
+
+    async def attach(self, request: NetworkRequest) -> tuple[str, ...]:
+        return self.addresses(request.id)
+
+    async def detach(self, sandbox_id: str) -> None: ...
+
+    async def check(self, sandbox_ids: Collection[str]) -> None: ...
+
 
 CONFIG = SandboxConfig(pod=PodRef("uid-1", "default", "web"))
 ID = "c" * 64
@@ -53,16 +80,16 @@ class SlowEngine:
         if not self._state:
             return []
         labels = names.sandbox_labels(CONFIG)
-        networks = {"bridge": {"IPAddress": "10.244.1.2"}}
-        return [
-            {"Id": ID, "State": self._state, "Created": 1, "Labels": labels, "NetworkSettings": {"Networks": networks}}
-        ]
+        return [{"Id": ID, "State": self._state, "Created": 1, "Labels": labels}]
+
+    def inspect_container(self, container: str) -> dict[str, Any]:
+        return {"State": {"Pid": 0}}
 
 
 async def test_two_creations_of_one_sandbox_are_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime = DockerRuntime(f"unix://{tmp_path / 'none.sock'}")
+    runtime = DockerRuntime(f"unix://{tmp_path / 'none.sock'}", Unplugged())
     engine = SlowEngine()
     monkeypatch.setattr(runtime, "_sdk", engine)
     monkeypatch.setattr(runtime, "_host", Host())
@@ -108,7 +135,7 @@ async def test_what_ends_by_itself_is_not_running_whatever_an_engine_with_a_full
 
     async def no_image(_: str) -> None: ...
 
-    runtime, engine = DockerRuntime(f"unix://{tmp_path / 'none.sock'}"), FullEngine()
+    runtime, engine = DockerRuntime(f"unix://{tmp_path / 'none.sock'}", Unplugged()), FullEngine()
     monkeypatch.setattr(runtime, "_sdk", engine)
     monkeypatch.setattr(runtime._client, "documents", documents)
     monkeypatch.setattr(runtime, "image_status", no_image)
@@ -128,7 +155,7 @@ async def test_what_has_ended_is_not_running_whatever_an_engine_with_a_full_disk
 ) -> None:
     async def at_once(_: str) -> None: ...
 
-    runtime = DockerRuntime(f"unix://{tmp_path / 'none.sock'}")
+    runtime = DockerRuntime(f"unix://{tmp_path / 'none.sock'}", Unplugged())
     monkeypatch.setattr(runtime, "_sdk", FullEngine())
     monkeypatch.setattr(runtime, "wait_container", at_once)
     monkeypatch.setattr(runtime, "image_status", at_once)

@@ -1,0 +1,22 @@
+"""How pods leave the cluster."""
+
+from __future__ import annotations
+
+from netagent.masquerade.rules import removal, transaction
+from netagent.options import parse
+
+
+def test_pods_keep_their_addresses_towards_the_networks_that_are_named() -> None:
+    text = transaction(["10.244.1.0/24", "fd00:10:244:1::/64"], ["10.244.0.0/16", "192.168.0.0/16"])
+    assert text.startswith(removal())
+    assert "ip saddr 10.244.1.0/24 ip daddr != { 10.244.0.0/16, 192.168.0.0/16 } masquerade fully-random\n" in text
+    assert "ip6 saddr fd00:10:244:1::/64 masquerade fully-random\n" in text
+
+
+def test_a_node_without_pods_has_no_rules() -> None:
+    assert "masquerade fully-random" not in transaction([], ["10.244.0.0/16"])
+
+
+def test_private_networks_are_left_alone_unless_told_otherwise() -> None:
+    assert parse([]).non_masquerade_cidrs == ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
+    assert parse(["--non-masquerade-cidrs=10.244.0.0/16"]).non_masquerade_cidrs == ["10.244.0.0/16"]
