@@ -83,6 +83,21 @@ class TestCloud:
         assert "alpha.kubernetes.io/provided-node-ip" not in plain.annotations
 
 
+async def test_pods_get_the_ranges_of_the_node_and_keep_them_when_it_is_registered_again(tmp_path: Path) -> None:
+    api, runtime = FakeApi(), FakeRuntime()
+    runtime.set_pod_ranges(())
+    options = parse_options(["--node-ip=192.168.0.5", f"--root-dir={tmp_path}"])
+    reporter = NodeReporter(api, runtime, options, api.clock, FakeRecorder(), tuple)  # type: ignore[arg-type]
+    reporter.node = await reporter._create_or_adopt()
+    assert reporter.node.spec.podCIDRs is None
+    given = reporter.node.clone()
+    given.spec.podCIDR, given.spec.podCIDRs = "10.244.1.0/24", ["10.244.1.0/24"]
+    reporter.observe(reporter.node, given)
+    assert runtime.pod_ranges == ("10.244.1.0/24",)
+    reporter.node = given
+    assert reporter._spec().podCIDRs == ["10.244.1.0/24"]
+
+
 class TestTaintsFlag:
     def test_taints_are_read_from_the_command_line_and_shown_as_a_configuration_has_them(self, tmp_path: Path) -> None:
         flags = ["--node-ip=192.168.0.5", f"--root-dir={tmp_path}", "--register-with-taints=a=b:NoSchedule,c:NoExecute"]

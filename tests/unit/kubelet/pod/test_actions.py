@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,13 @@ def test_verdict_about_an_older_instance_is_ignored() -> None:
 def test_dead_sandbox_is_replaced() -> None:
     result = actions(make_pod(), runtime_status(container(), ready=False))
     assert result == PodActions(kill_pod=True, create_sandbox=True, sandbox_attempt=1)
+
+
+def test_a_sandbox_that_has_lost_its_network_is_replaced() -> None:
+    lost = replace(sandbox(), ips=())
+    assert actions(make_pod(), runtime_status(container(), sandboxes=[lost])).create_sandbox
+    on_host = replace(lost, host_network=True)
+    assert not actions(make_pod(), runtime_status(container(), sandboxes=[on_host])).create_sandbox
 
 
 def test_dead_sandbox_of_a_pod_that_never_restarts_ends_it() -> None:

@@ -297,6 +297,26 @@ class TestStartFailures:
         await bench.clock.advance(10)
         await eventually_async(lambda: phase(bench) == "Running")
 
+    async def test_a_node_without_a_network_of_pods_runs_those_of_the_host_s_alone(self, bench: Bench) -> None:
+        bench.runtime.set_pod_ranges(())
+        bench.add()
+        told = (
+            "network is not ready: container runtime network not ready: NetworkReady=false "
+            "reason:NetworkPluginNotReady message:Network plugin returns error: the Node has no podCIDR yet"
+        )
+        await eventually_async(lambda: ("NetworkNotReady", told) in bench.events)
+        bench.runtime.set_pod_ranges(("10.244.1.0/24",))
+        await bench.clock.advance(4)
+        await eventually_async(lambda: phase(bench) == "Running")
+
+    async def test_a_limit_that_is_none_is_told(self, bench: Bench) -> None:
+        bench.add(annotations={"kubernetes.io/egress-bandwidth": "1"})
+        message = (
+            "Failed to create pod sandbox: failed to get pod bandwidth info from annotations: "
+            "resource is unreasonably small (< 1kbit)"
+        )
+        await eventually_async(lambda: ("FailedCreatePodSandBox", message) in bench.events)
+
     async def test_a_sandbox_that_cannot_be_created(self, bench: Bench) -> None:
         bench.runtime.fail_next("create_sandbox", EngineError("no address left"))
         bench.add()
