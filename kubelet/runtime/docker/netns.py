@@ -26,6 +26,26 @@ def is_visible(container_id: str, pid: int) -> bool:
         return False
 
 
+def own_pid(container_id: str, pid: int) -> int:
+    """Returns our number of a container's first process, whose number in the engine's process namespace is `pid`.
+
+    0 where it can't be seen: we have to be in that namespace, or in one above it.
+    """
+    if is_visible(container_id, pid):
+        return pid
+    numbers = (int(name) for name in os.listdir("/proc") if pid and name.isdigit())
+    return next((number for number in numbers if is_visible(container_id, number) and pid in _numbers(number)), 0)
+
+
+def _numbers(pid: int) -> list[int]:
+    """Returns the numbers of a process in all namespaces that it is in; none when it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return []
+    return [int(word) for line in status.splitlines() if line.startswith("NSpid:") for word in line.split()[1:]]
+
+
 async def connect(pid: int, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connects to a port on the loopback of the process `pid`. Raises: EngineError."""
     error: OSError | None = None

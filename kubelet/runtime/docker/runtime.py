@@ -270,9 +270,9 @@ class DockerRuntime(Images, Sessions):
     async def _attach(self, sandbox_id: str, config: SandboxConfig) -> None:
         """Gives a sandbox its network, or removes it. Raises: EngineError."""
         state = (await self._client.call(self._sdk.inspect_container, sandbox_id))["State"]
-        pid = int(state["Pid"])
-        if pid and not netns.is_visible(sandbox_id, pid):
-            raise EngineError("the network of pods is out of reach: the kubelet needs the engine's PID namespace")
+        pid = await asyncio.to_thread(netns.own_pid, sandbox_id, int(state["Pid"]))
+        if not pid and state["Pid"]:
+            raise EngineError("the sandbox's process is out of sight: the kubelet has to see those of its engine")
         request = NetworkRequest(sandbox_id, config.pod, f"/proc/{pid}/ns/net", config.ports, config.bandwidth)
         try:
             await self._network.attach(request)

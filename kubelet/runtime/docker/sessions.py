@@ -165,8 +165,8 @@ class Sessions:
         state = (await self._client.call(self._client.sdk.inspect_container, sandbox.id))["State"]
         if not state["Running"]:
             raise EngineNotFound(f"sandbox {sandbox.id} is not running")
-        if netns.is_visible(sandbox.id, int(state["Pid"])):
-            return await netns.connect(int(state["Pid"]), port)
+        if pid := await asyncio.to_thread(netns.own_pid, sandbox.id, int(state["Pid"])):
+            return await netns.connect(pid, port)
         if not sandbox.ips:
             raise EngineError("the pod has no address of its own, and its network namespace is out of reach")
         return await netns.connect_to(sandbox.ips[0], port)
