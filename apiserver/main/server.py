@@ -58,6 +58,7 @@ from apiserver.pipeline.pipeline import Pipeline
 from apiserver.pipeline.routes import Routes
 from apiserver.proxy.services import ServiceLocator
 from apiserver.registry.claims.addresses import IP_ADDRESSES, AddressAllocator
+from apiserver.registry.claims.metrics import ClaimMetrics
 from apiserver.registry.claims.pools import port_pool
 from apiserver.registry.claims.ports import PortAllocator
 from apiserver.registry.claims.repair import Repair
@@ -167,6 +168,7 @@ class ApiServer:
             metrics.add(FlowMetrics(flows))
             add_debug_routes(web, flows)
         metrics.add(lookup)
+        metrics.add(ClaimMetrics(addresses.values(), ports))
         self._auditor = make_auditor(options.audit, clock)
         if self._auditor is not None:
             metrics.add(self._auditor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 
 from componentbase.host.process import CommandError, run
@@ -12,6 +14,9 @@ from kubeproxy.nftables.rules import TABLE, base_fragment, service_fragment
 from kubeproxy.nftables.transaction import deletion_text, delta_text, family_word, parse_names, whole_text
 from kubeproxy.settings import Family, Mode, Settings
 from kubeproxy.topology import ServicePort
+
+DELETES_AT_ONCE = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 6)
+"""Whether the kernel deletes a chain that the same transaction takes out of a map."""
 
 
 class NftablesKernel(Kernel):
@@ -29,8 +34,12 @@ class NftablesKernel(Kernel):
         return service_fragment(ports, self._settings)
 
     async def write(self, delta: Delta) -> None:
-        await self._run(delta_text(delta, self._settings))
-        await self._delete(delta.gone)
+        text = delta_text(delta, self._settings)
+        if DELETES_AT_ONCE:
+            await self._run(text + deletion_text(delta.gone, self._settings.family))
+        else:
+            await self._run(text)
+            await self._delete(delta.gone)
 
     async def repair(self, ledger: Ledger, *, trusted: bool) -> None:
         """Writes everything: whoever touched the table may have changed anything in it."""

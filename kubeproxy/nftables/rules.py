@@ -25,6 +25,7 @@ NO_ENDPOINTS_NODE_PORTS: Key = (MAP, "no-endpoint-nodeports")
 FIREWALL_IPS: Key = (MAP, "firewall-ips")
 CLUSTER_IPS: Key = (SET, "cluster-ips")
 NODE_PORT_IPS: Key = (SET, "nodeport-ips")
+HAIRPINS: Key = (SET, "hairpin-connections")
 
 MASQUERADING, MARK_FOR_MASQUERADE, REJECT = "masquerading", "mark-for-masquerade", "reject-chain"
 SERVICES, SERVICE_ENDPOINTS, NODE_PORT_ENDPOINTS = "services", "service-endpoints-check", "nodeport-endpoints-check"
@@ -60,6 +61,7 @@ def shared_types(settings: Settings) -> dict[Key, str]:
         FIREWALL_IPS: to_address,
         CLUSTER_IPS: f"type {address}",
         NODE_PORT_IPS: f"type {address}",
+        HAIRPINS: f"type {address} . {address}",
     }
 
 
@@ -91,7 +93,13 @@ def base_fragment(settings: Settings, node_ports_on: tuple[str, ...] | None) -> 
         REJECT: ["reject"],
         MARK_FOR_MASQUERADE: [f"mark set mark or {mark}"],
         # Without the mark, or the packet would still carry it when it comes back through another stack (a tunnel).
-        MASQUERADING: [f"mark and {mark} == 0 return", f"mark set mark xor {mark}", "masquerade fully-random"],
+        MASQUERADING: [
+            # A pod that reaches itself through a Service must see the answer come from the node.
+            f"ct status dnat {ip} saddr . {ip} daddr @{HAIRPINS[1]} jump {MARK_FOR_MASQUERADE}",
+            f"mark and {mark} == 0 return",
+            f"mark set mark xor {mark}",
+            "masquerade fully-random",
+        ],
     }
     writer = FragmentWriter()
     for name, rules in chains.items():
@@ -131,6 +139,8 @@ class _PortRules:
         self._cluster_chain, self._local_chain = object_name("service", port), object_name("local", port)
         self._external_chain = object_name("external", port)
         self._relayed = port.balance is Balance.LEAST_CONNECTIONS and bool(settings.relay_port)
+        self._chained = bool(port.affinity_seconds) or len(port.endpoints) > MOST_RULES
+        """Whether endpoints have chains. `nft` lists all chains with every change, so most Services do without."""
 
     def write(self) -> None:
         port = self._port
@@ -141,8 +151,10 @@ class _PortRules:
                 self._external()
         self._balance(self._cluster_chain, port.cluster_endpoints)
         self._balance(self._local_chain, port.local_endpoints)
-        if not self._relayed:
-            for endpoint in port.endpoints:
+        for endpoint in port.endpoints if not self._relayed else ():
+            if endpoint.local:
+                self._writer.entry(HAIRPINS, f"{endpoint.ip} . {endpoint.ip}")
+            if self._chained:
                 self._endpoint(endpoint)
 
     def _rules(self, chain: str, *rules: str) -> None:
@@ -222,18 +234,24 @@ class _PortRules:
         if self._relayed:
             self._rules(chain, f"meta l4proto tcp redirect to :{self._settings.relay_port}")
             return
-        targets = [object_name("endpoint", port, endpoint) for endpoint in endpoints]
+        targets = [self._verdict(endpoint) for endpoint in endpoints]
         if port.affinity_seconds:
             for endpoint, target in zip(endpoints, targets, strict=True):
-                self._rules(chain, f"{self._ip} saddr @{self._affinity_set(endpoint)} goto {target}")
+                self._rules(chain, f"{self._ip} saddr @{self._affinity_set(endpoint)} {target}")
         generator = "inc" if port.balance is Balance.ROUND_ROBIN else "random"
         if len(targets) > MOST_RULES:
-            choices = ", ".join(f"{number} : goto {target}" for number, target in enumerate(targets))
+            choices = ", ".join(f"{number} : {target}" for number, target in enumerate(targets))
             self._rules(chain, f"numgen {generator} mod {len(targets)} vmap {{ {choices} }}")
             return
         for left, target in zip(range(len(targets), 1, -1), targets, strict=False):
-            self._rules(chain, f"numgen {generator} mod {left} 0 goto {target}")
-        self._rules(chain, f"goto {targets[-1]}")
+            self._rules(chain, f"numgen {generator} mod {left} 0 {target}")
+        self._rules(chain, targets[-1])
+
+    def _verdict(self, endpoint: Endpoint) -> str:
+        return f"goto {object_name('endpoint', self._port, endpoint)}" if self._chained else self._translation(endpoint)
+
+    def _translation(self, endpoint: Endpoint) -> str:
+        return f"meta l4proto {self._port.protocol} dnat to {endpoint}"
 
     def _affinity_set(self, endpoint: Endpoint) -> str:
         """Another timeout makes another set: a set's own can't be changed."""
@@ -241,12 +259,10 @@ class _PortRules:
 
     def _endpoint(self, endpoint: Endpoint) -> None:
         port, chain = self._port, object_name("endpoint", self._port, endpoint)
-        # Hairpin: a pod that reaches itself through the service must see the answer come from the node.
-        self._rules(chain, f"{self._ip} saddr {endpoint.ip} jump {MARK_FOR_MASQUERADE}")
         if port.affinity_seconds:
             name = self._affinity_set(endpoint)
             # A set of its own is one "rule": its declaration.
             kind = f"type ipv{self._settings.family}_addr ; flags dynamic,timeout"
             self._writer.chain((SET, name), f"{kind} ; timeout {port.affinity_seconds}s")
             self._rules(chain, f"update @{name} {{ {self._ip} saddr }}")
-        self._rules(chain, f"meta l4proto {port.protocol} dnat to {endpoint}")
+        self._rules(chain, self._translation(endpoint))

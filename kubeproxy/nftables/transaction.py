@@ -18,10 +18,7 @@ def family_word(family: Family) -> str:
 
 
 def delta_text(delta: Delta, settings: Settings) -> str:
-    """Returns the transaction for a change; what is gone is emptied, and deleted by `deletion_text` afterwards.
-
-    Kernels before 6.6 refuse to delete a chain that the same transaction took out of a map.
-    """
+    """Returns the transaction for a change; what is gone is emptied, and deleted by `deletion_text` behind it."""
     lines = _Lines(settings.family)
     for (kind, name), rules in delta.chains.items():
         if kind == SET:

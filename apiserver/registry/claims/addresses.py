@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from ipaddress import ip_network
 
 from apimachinery.errors import AlreadyExists, Conflict, NotFound
@@ -33,6 +33,7 @@ class AddressAllocator(Allocator):
 
     def __init__(self, family: str, storage: CachedStorage, addresses: Callable[[], Store[IPAddress]]) -> None:
         """`addresses` returns the store of IPAddresses, once there is one."""
+        super().__init__()
         self._family = family
         self._storage = storage
         self._addresses = addresses
@@ -48,6 +49,9 @@ class AddressAllocator(Allocator):
 
     def is_taken(self, value: str) -> bool:
         return self._storage.peek(IP_ADDRESSES, "", value) is not None
+
+    def taken(self) -> Collection[str]:
+        return [entry.name for entry in self._storage.snapshot(IP_ADDRESSES)]
 
     async def create(self, value: str, owner: Object) -> bool:
         parent = ParentReference(resource="services", namespace=owner.namespace, name=owner.name)

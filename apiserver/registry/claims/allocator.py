@@ -7,7 +7,8 @@ dies in between leaves a claim without a Service; `repair.py` finds those, and S
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 from apimachinery.meta import Object
 from apiserver.registry.claims.pools import Pool
@@ -30,6 +31,12 @@ class Exhausted(Exception):
 class Allocator(ABC):
     """Claims of one kind. Every method that waits may raise StorageUnavailable."""
 
+    def __init__(self) -> None:
+        self.claims: Counter[tuple[str, str]] = Counter()
+        """Those made since the start, by the pool as it is shown, and "static" (asked for by name) or "dynamic"."""
+        self.errors: Counter[tuple[str, str]] = Counter()
+        """Those that failed."""
+
     @abstractmethod
     def pools(self) -> Sequence[Pool]:
         """Returns what there is to give, in the order in which it is given."""
@@ -37,6 +44,10 @@ class Allocator(ABC):
     @abstractmethod
     def is_taken(self, value: str) -> bool:
         """Tells whether the cache knows of a claim."""
+
+    @abstractmethod
+    def taken(self) -> Collection[str]:
+        """Returns the values with a claim that the cache knows of."""
 
     @abstractmethod
     async def create(self, value: str, owner: Object) -> bool:
@@ -51,9 +62,16 @@ class Allocator(ABC):
 
     async def claim(self, value: str, owner: Object) -> None:
         """Raises: OutOfRange, Taken."""
-        self.check(value)
-        if not await self.create(value, owner):
-            raise Taken
+        pools = self.pools()
+        shown = next((pool.shown for pool in pools if pool.contains(value)), pools[0].shown if pools else "")
+        try:
+            self.check(value)
+            if not await self.create(value, owner):
+                raise Taken
+        except (OutOfRange, Taken):
+            self.errors[shown, "static"] += 1
+            raise
+        self.claims[shown, "static"] += 1
 
     def check(self, value: str) -> None:
         """Looks whether the value could be claimed, as far as the cache knows. Raises: OutOfRange, Taken."""
@@ -67,7 +85,9 @@ class Allocator(ABC):
         for pool in self.pools():
             for value in pool.candidates():
                 if not self.is_taken(value) and await self.create(value, owner):
+                    self.claims[pool.shown, "dynamic"] += 1
                     return value
+            self.errors[pool.shown, "dynamic"] += 1
         raise Exhausted
 
     def any_free(self) -> str:

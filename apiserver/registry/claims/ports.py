@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import decode, encode
@@ -37,6 +37,7 @@ PORT_CLAIMS = Resource(
 
 class PortAllocator(Allocator):
     def __init__(self, storage: CachedStorage, pool: Pool, clock: Clock) -> None:
+        super().__init__()
         self.pool = pool
         self._storage = storage
         self._clock = clock
@@ -47,6 +48,9 @@ class PortAllocator(Allocator):
 
     def is_taken(self, value: str) -> bool:
         return self._storage.peek(PORT_CLAIMS, "", value) is not None
+
+    def taken(self) -> Collection[str]:
+        return [entry.name for entry in self._storage.snapshot(PORT_CLAIMS)]
 
     async def create(self, value: str, owner: Object) -> bool:
         claim = Claim(

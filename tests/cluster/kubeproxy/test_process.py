@@ -101,7 +101,7 @@ class Proxy:
         if chain is None:
             return set()
         body = rules.split(f"chain {chain[1]} {{")[1].split("\n\t}")[0]
-        return set(re.findall(r"__([0-9.]+)/", body))
+        return set(re.findall(r"dnat to ([0-9.]+):", body))
 
     def close(self) -> None:
         if self.daemon.running:

@@ -64,6 +64,8 @@ def _nftables_ends(ledger: Ledger, packet: Packet) -> Iterator[str]:
         return
     for end, marked in walk.through(nftables.SERVICES):
         checks = (nftables.SERVICE_ENDPOINTS, nftables.NODE_PORT_ENDPOINTS, nftables.CLUSTER_IPS_CHECK)
+        target = (end or "").rpartition(":")[0].strip("[]")
+        marked |= f"{packet.source} . {target}" in _set(ledger.entries, nftables.HAIRPINS[1])
         yield _told(end, marked) if end else next((e for chain in checks for e, _ in walk.through(chain) if e), "pass")
 
 

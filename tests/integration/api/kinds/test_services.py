@@ -172,6 +172,15 @@ def test_two_servers_never_give_the_same_twice_and_give_all_there_is(pair: tuple
     assert len(given) == len(set(given)) == 29  # 32 but the network, the broadcast and the kubernetes Service's
     assert all("range is full" in answer.json()["message"] for answer in answers if answer.status_code != 201)
     names = [f"s-{index}" for index, answer in enumerate(answers) if answer.status_code == 201]
+    label = f'{{cidr="{RANGE}"}}'
+    prefix = "kube_apiserver_clusterip_allocator"
+    eventually(lambda: f"{prefix}_available_ips{label} 0.0" in pair[0].http.get("/metrics").text)
+    assert f"{prefix}_allocated_ips{label} 30.0" in pair[0].http.get("/metrics").text
+    label = label.replace("}", ',scope="dynamic"}')
+    for name, expected in (("allocation_total", 29), ("allocation_errors_total", 11)):
+        lines = [line for each in pair for line in each.http.get("/metrics").text.splitlines()]
+        counts = [line.split()[1] for line in lines if line.startswith(f"{prefix}_{name}{label} ")]
+        assert sum(map(float, counts)) == expected, name
     for name in names[:5]:
         pair[0].http.delete(f"{SERVICES}/{name}")
     assert [pair[1].http.post(SERVICES, json=service(f"t-{index}")).status_code for index in range(6)] == [201] * 5 + [
@@ -187,6 +196,7 @@ def test_two_servers_share_the_node_ports(pair: tuple[ApiServer, ApiServer]) -> 
         answers = list(threads.map(create, range(12)))
     given = {answer.json()["spec"]["ports"][0]["nodePort"] for answer in answers if answer.status_code == 201}
     assert given == set(range(31000, 31010))
+    eventually(lambda: "kube_apiserver_nodeport_allocator_available_ports 0.0" in pair[0].http.get("/metrics").text)
 
 
 CIDRS = "/apis/networking.k8s.io/v1/servicecidrs"

@@ -33,35 +33,36 @@ def test_names_are_those_of_upstream() -> None:
     assert len(object_name("endpoint", replace(PORT, service="s" * 63, namespace="n" * 63), ONE)) == 127
 
 
-def test_a_new_service_is_chains_and_elements() -> None:
+def test_a_new_service_is_a_chain_and_elements() -> None:
     lines, gone = written(None, PORT)
     assert lines == [
-        f"add chain {SERVICE}", f"flush chain {SERVICE}", f"add chain {END}", f"flush chain {END}",
+        f"add chain {SERVICE}", f"flush chain {SERVICE}",
         f"add rule {SERVICE} ip daddr 172.30.0.41 tcp dport 80 ip saddr != 10.244.0.0/16 jump mark-for-masquerade",
-        f"add rule {SERVICE} goto {END}",
-        f"add rule {END} ip saddr 10.244.1.5 jump mark-for-masquerade",
-        f"add rule {END} meta l4proto tcp dnat to 10.244.1.5:8080",
+        f"add rule {SERVICE} meta l4proto tcp dnat to 10.244.1.5:8080",
         f"add element service-ips {{ 172.30.0.41 . tcp . 80 : goto {SERVICE} }}",
+        "add element hairpin-connections { 10.244.1.5 . 10.244.1.5 }",
         "add element cluster-ips { 172.30.0.41 }",
     ]  # fmt: skip
     assert gone == ""
 
 
-def test_a_changed_endpoint_touches_its_own_chains_alone() -> None:
+def test_a_changed_endpoint_touches_its_services_chain_alone() -> None:
     lines, gone = written(PORT, replace(PORT, cluster_endpoints=(TWO,)))
-    assert not [line for line in lines if "element" in line]
-    assert lines[-4:-1] != []
-    assert f"flush chain {END}" in lines
-    assert gone == f"delete chain {END}\n"
+    assert [line for line in lines if "element" in line] == [
+        "delete element hairpin-connections { 10.244.1.5 . 10.244.1.5 }"
+    ], "the new one is on another node"
+    assert lines[-1] == f"add rule {SERVICE} meta l4proto tcp dnat to 10.244.2.6:8080"
+    assert gone == ""
 
 
 def test_a_removed_service_leaves_nothing() -> None:
     lines, gone = written(PORT, None)
-    assert lines[:2] == [
+    assert lines[:3] == [
         "delete element service-ips { 172.30.0.41 . tcp . 80 }",
+        "delete element hairpin-connections { 10.244.1.5 . 10.244.1.5 }",
         "delete element cluster-ips { 172.30.0.41 }",
     ]
-    assert gone == f"delete chain {END}\ndelete chain {SERVICE}\n"
+    assert gone == f"delete chain {SERVICE}\n"
 
 
 def test_balance_is_by_chance_in_turn_or_by_map() -> None:
@@ -69,10 +70,10 @@ def test_balance_is_by_chance_in_turn_or_by_map() -> None:
         return [rule for rule in service_fragment([port], SETTINGS).chains[CHAIN, SERVICE] if "saddr" not in rule]
 
     two = replace(PORT, cluster_endpoints=(ONE, TWO))
-    other = object_name("endpoint", PORT, TWO)
-    assert choice(two) == [f"numgen random mod 2 0 goto {END}", f"goto {other}"]
+    one, other = (f"meta l4proto tcp dnat to {endpoint}" for endpoint in (ONE, TWO))
+    assert choice(two) == [f"numgen random mod 2 0 {one}", other]
     in_turn = replace(two, balance=Balance.ROUND_ROBIN)
-    assert choice(in_turn) == [f"numgen inc mod 2 0 goto {END}", f"goto {other}"]
+    assert choice(in_turn) == [f"numgen inc mod 2 0 {one}", other]
     many = tuple(Endpoint(f"10.244.1.{number}", 80) for number in range(9))
     (rule,) = choice(replace(PORT, cluster_endpoints=many))
     assert rule.startswith("numgen random mod 9 vmap { 0 : goto endpoint-")
