@@ -130,6 +130,15 @@ class Schema(Protocol):
         """Returns the schema itself, in the form of OpenAPI v3."""
         ...
 
+    @property
+    def by_webhook(self) -> bool:
+        """Tells whether a webhook converts objects between the versions of the kind."""
+        ...
+
+    def convert(self, value: bytes) -> bytes:
+        """Returns an encoded object of another version in this one, where no webhook is needed for that."""
+        ...
+
     def merge_types(self) -> Any:
         """Returns the form of an object for managed fields, the same one each time."""
         ...

@@ -38,6 +38,7 @@ class RequestIndex(ABC, Generic[T]):
         self.lookup, self._is_stale = lookup, True
         for source in sources:
             lookup.storage.on_change(source, self._expire)
+        self._edition = -1
         self._subjects: Sequence[tuple[T, Sequence[Matcher]]] = ()
         self._kinds: dict[tuple[str, ...], list[Candidate[T]]] = {}
 
@@ -58,6 +59,9 @@ class RequestIndex(ABC, Generic[T]):
             self._subjects, self._kinds, self._is_stale = self.read(), {}, False
         if not self._subjects:
             return []
+        if self._edition != self.lookup.catalogue.edition:  # a version of a custom kind has come or gone
+            self._edition = self.lookup.catalogue.edition
+            self._kinds = {}
         resource = attributes.resource
         key = resource.group, resource.version, resource.plural, attributes.subresource, attributes.operation
         candidates = self._kinds.get(key)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from prometheus_client.registry import Collector
 
-from apimachinery.catalogue import collect
+from apimachinery.catalogue import Catalogue, collect
 from apimachinery.errors import FieldError, Forbidden, object_details, resource_name
 from apimachinery.meta import Object
 from apimachinery.model import decode
@@ -73,16 +73,16 @@ class Lookup(Collector):
         resources: Mapping[tuple[str, str], Resource[Any]],
         authorizer: Authorizer,
         locator: ServiceLocator,
-        versions: Iterable[Resource[Any]] = (),
+        catalogue: Catalogue | None = None,
     ) -> None:
         """`resources` by (group, plural): their owner adds kinds that come at run time. `authorizer` is for plugins
-        that ask for a further right, `locator` for those that call a Service. `versions` are the built-in kinds in all
-        their versions."""
+        that ask for a further right, `locator` for those that call a Service. `catalogue` has the kinds in all their
+        versions."""
         self.storage = storage
         self.locator = locator
         self.authorizer = authorizer
         self._resources = resources
-        self._versions = list(versions)
+        self.catalogue = catalogue or Catalogue([])
         self._derived: dict[Callable[..., Any], tuple[int, Any]] = {}
         self._states: dict[Callable[..., Any], Any] = {}
 
@@ -95,12 +95,17 @@ class Lookup(Collector):
         return next(matches, None)
 
     def equivalents(self, resource: Resource[Any]) -> list[Resource[Any]]:
-        """Returns the other kinds that show the same stored objects."""
+        """Returns the other kinds that show the same stored objects, where that takes no webhook."""
+        others = (item for item in self.catalogue if item is not resource)
+        if resource.schema is not None:
+            path = resource.group, resource.plural
+            return [
+                item
+                for item in others
+                if item.schema is not None and (item.group, item.plural) == path and not item.schema.by_webhook
+            ]
         stored = resource.view.of if resource.view else resource
-        shown = (
-            item for item in self._versions if item is stored or (item.view is not None and item.view.of is stored)
-        )
-        return [item for item in shown if item is not resource]
+        return [item for item in others if item is stored or (item.view is not None and item.view.of is stored)]
 
     def derived(self, resource: Resource[Any], make: Callable[[list[Any]], D]) -> D:
         """Returns `make` of all cached objects of a resource, computed again once one of them has changed."""

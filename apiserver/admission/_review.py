@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -183,6 +183,8 @@ def _place(resource: Resource[Any]) -> dict[str, str]:
 
 def converted(document: dict[str, Any], source: Resource[Any], target: Resource[Any]) -> dict[str, Any]:
     """Returns an object of one version in another one of the same resource; it may change its argument."""
+    if target is not source and target.schema is not None:
+        return cast("dict[str, Any]", orjson.loads(target.schema.convert(orjson.dumps(document))))
     if target is not source:
         document = source.view.from_view(document) if source.view else document
         document = target.view.to_view(document) if target.view else document

@@ -58,10 +58,13 @@ class _Watched:
     retry_seconds: float = FIRST_RETRY_SECONDS
     resources: list[Json] | None = None
     openapi_digest: str = ""
+    openapi_v2: bytes = b""
+    """Read again with each new digest: the other server makes it from the same kinds."""
 
     def foreign(self) -> Foreign:
         spec = self.remote.service.spec
-        return Foreign(spec.groupPriorityMinimum, spec.versionPriority, self.resources, self.openapi_digest)
+        ranks = spec.groupPriorityMinimum, spec.versionPriority
+        return Foreign(*ranks, self.resources, self.openapi_digest, self.openapi_v2)
 
 
 class AvailabilityChecker:
@@ -132,12 +135,12 @@ class AvailabilityChecker:
         service = watched.remote.service
         try:
             watched.resources = _resources(await self._get(watched.remote, watched.remote.path))
-            watched.openapi_digest = await self._openapi_digest(watched.remote)
+            await self._read_openapi(watched)
             condition = APIServiceCondition(type=AVAILABLE, status="True", reason="Passed", message="all checks passed")
             watched.retry_seconds = FIRST_RETRY_SECONDS
             watched.due = self._clock.monotonic() + AGAIN_SECONDS
         except NoServer as error:
-            watched.resources, watched.openapi_digest = None, ""
+            watched.resources, watched.openapi_digest, watched.openapi_v2 = None, "", b""
             condition = APIServiceCondition(type=AVAILABLE, status="False", reason=error.reason, message=str(error))
             watched.due = self._clock.monotonic() + watched.retry_seconds
             watched.retry_seconds = min(watched.retry_seconds * 2, AGAIN_SECONDS)
@@ -146,6 +149,16 @@ class AvailabilityChecker:
             await self._write(service, condition)
         except (StatusError, StorageError) as error:
             log.warning("availability not written", name=service.name, error=str(error))
+
+    async def _read_openapi(self, watched: _Watched) -> None:
+        digest, before = await self._openapi_digest(watched.remote), watched.openapi_digest
+        watched.openapi_digest = digest
+        if watched.openapi_v2 and digest == before:
+            return
+        try:
+            watched.openapi_v2 = await self._get(watched.remote, "/openapi/v2")
+        except NoServer:
+            watched.openapi_v2 = b""  # it may serve all the same
 
     async def _openapi_digest(self, remote: Remote) -> str:
         """Returns the hash in the URL of a version's OpenAPI document; "" where the server has none."""

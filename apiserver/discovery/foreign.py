@@ -20,6 +20,8 @@ class Foreign:
     """The entries of its APIResourceList; None while the server can't be reached."""
     openapi_digest: str = ""
     """What tells its OpenAPI document from the next one; "" where it has none."""
+    openapi_v2: bytes = b""
+    """Its server's document of OpenAPI v2, which may have other versions as well; b"" where it has none."""
 
     def aggregated(self, version: str) -> Json:
         """Returns its part of the one document of aggregated discovery."""

@@ -283,8 +283,11 @@ class Collector:
     def _read_pods_memory(self) -> PodsMemory | None:
         """Raises: OSError."""
         path = self._pods_group()
-        limit = self._cgroups.detailed(path).memory_limit_bytes if path else 0
-        return PodsMemory(self._cgroups.core(path).working_set_bytes, limit, path) if limit else None
+        try:
+            limit = self._cgroups.detailed(path).memory_limit_bytes if path else 0
+            return PodsMemory(self._cgroups.core(path).working_set_bytes, limit, path) if limit else None
+        except FileNotFoundError:
+            return None  # there has been no pod yet
 
     def _read_pod(
         self, pod: Pod, status: PodRuntimeStatus, engine: Mapping[str, CoreUsage], depth: Depth

@@ -48,9 +48,9 @@ class Compiled:
         return sorted(dropped)
 
     def complete(self, obj: dict[str, Any]) -> list[str]:
-        """Does in one walk what `prune` and `default` do."""
+        """Does in one walk what `prune` and `default` do. Raises: RequestEntityTooLarge."""
         dropped: list[str] = []
-        shaping.prune(obj, self._root, None, dropped, fill=True)
+        shaping.prune(obj, self._root, None, dropped, filling=shaping.Filling())
         return sorted(dropped)
 
     def default(self, obj: dict[str, Any]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 Raw = Mapping[str, Any]
 
 NO_PROPERTIES: Mapping[str, Raw] = {}
@@ -21,6 +23,7 @@ class Node:
     __slots__ = (
         "_additional",
         "_children",
+        "_default_sizes",
         "_items",
         "additional",
         "checker",
@@ -56,6 +59,7 @@ class Node:
         self.checks: Any = None
         self.checker: Any = None
         self._children: dict[str, Node] = {}
+        self._default_sizes: dict[str, int] = {}
         self._items: Node | None = None
         self._additional: Node | None = None
 
@@ -65,6 +69,13 @@ class Node:
         if node is None and name in self.properties:
             node = self._children[name] = Node(self.properties[name])
         return node
+
+    def default_size(self, name: str) -> int:
+        """Returns the bytes of JSON of a property and its default."""
+        size = self._default_sizes.get(name)
+        if size is None:
+            size = self._default_sizes[name] = len(orjson.dumps({name: self.properties[name]["default"]}))
+        return size
 
     def member(self, name: str) -> Node | None:
         """Returns the schema of any member of an object: that of the property, or of further members."""

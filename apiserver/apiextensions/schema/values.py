@@ -296,6 +296,8 @@ def _numbers(raw: Mapping[str, Any]) -> tuple[Check, ...]:
 
 
 def _is_multiple(value: float, factor: float) -> bool:
+    if not factor:
+        return False
     if isinstance(value, int) and float(factor).is_integer():
         return value % int(factor) == 0
     return (value / factor).is_integer()

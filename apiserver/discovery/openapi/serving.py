@@ -23,11 +23,14 @@ from apiserver.discovery.openapi.custom import custom_name
 from apiserver.http.negotiation import accepts_gzip, by_preference
 from apiserver.pipeline.routes import not_served
 from apiserver.subresources._subresource import Subresource, Subresources
+from componentbase import logs
 
 if TYPE_CHECKING:
     from apiserver.discovery.openapi.api import Api
 
 GroupVersion = tuple[str, str]
+
+log = logs.logger(__name__)
 Kinds = tuple[Resource[Any], ...]
 
 JSON = "application/json"
@@ -102,7 +105,7 @@ class Documents:
     def __init__(
         self, catalogue: Catalogue, subresources: Subresources, version: str, foreign: ForeignVersions
     ) -> None:
-        """What `foreign` has is asked of the server that serves it: here it is in the index of v3 alone."""
+        """What `foreign` has is in the index of v3, whose documents the other servers give, and a part of v2."""
         self._catalogue = catalogue
         self._foreign = foreign
         self._built_in = Catalogue([kind for kind in catalogue.kinds() if kind.schema is None])
@@ -115,6 +118,8 @@ class Documents:
         self._joined_v2: dict[bool, tuple[list[Piece], Document]] = {}
         """Whether it is protobuf -> the whole document, and what it is made of."""
         self._custom_v2: dict[GroupVersion, tuple[Kinds, V2Parts]] = {}
+        self._foreign_v2: tuple[int, list[V2Parts]] = -1, []
+        """The edition of what others serve, and what they add."""
         self._making = asyncio.Lock()  # other requests wait here, not in a thread
         self.settle: Callable[[], Awaitable[None]] = _at_once
         """Returns once all kinds are served that are defined at the moment of the call."""
@@ -172,7 +177,9 @@ class Documents:
                 if group_version not in self._custom_v2:
                     made = await asyncio.to_thread(self._make_further_v2, self._api_of(kinds), kinds)
                     self._custom_v2[group_version] = kinds, made
-            parts = [self._first_v2, *(made for _, made in self._custom_v2.values())]
+            if self._foreign_v2[0] != self._foreign.edition:
+                self._foreign_v2 = await asyncio.to_thread(self._make_foreign_v2, self._first_v2)
+            parts = [self._first_v2, *(made for _, made in self._custom_v2.values()), *self._foreign_v2[1]]
             if protobuf:
                 pieces = [part.protobuf for part in parts]
             else:
@@ -219,6 +226,22 @@ class Documents:
 
         names = [name for kind in kinds for name in (custom_name(kind), f"{custom_name(kind)}List")]
         return V2Parts(*map(Piece.of, v2.further_part(api, names)))
+
+    def _make_foreign_v2(self, first: V2Parts) -> tuple[int, list[V2Parts]]:
+        from apiserver.discovery.openapi import v2
+
+        edition, parts = self._foreign.edition, []
+        taken = set(orjson.loads(b"{" + first.definitions.plain.partition(b'"definitions":{')[2] + b"}"))
+        for group_version, foreign in self._foreign.all.items():
+            if not foreign.openapi_v2:
+                continue
+            try:
+                part = v2.foreign_part(orjson.loads(foreign.openapi_v2), group_version, taken)
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                log.warning("OpenAPI v2 of another server left out", version=v3_name(*group_version), error=repr(error))
+                continue
+            parts.append(V2Parts(*map(Piece.of, part)))
+        return edition, parts
 
 
 def _forget(made: dict[GroupVersion, tuple[Kinds, Any]], kinds: dict[GroupVersion, Kinds]) -> None:

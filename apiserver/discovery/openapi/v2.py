@@ -46,7 +46,36 @@ def further_part(api: Api, names: Iterable[str]) -> Part:
     paths = dict(_paths(api, schemas))
     definitions = {name: schemas.definitions[name] for name in names}
     protobuf = document_bytes({}, paths.items(), definitions.items())
-    return Part(b"," + _joined(paths), b"," + _joined(definitions), protobuf)
+    return Part(_further(paths), _further(definitions), protobuf)
+
+
+def foreign_part(document: Dict, group_version: tuple[str, str], taken: set[str]) -> Part:
+    """What another server says of one version that it serves: its paths, and the definitions that they refer to.
+
+    Definitions that are `taken` stay as they are; the others are added to them. Raises: KeyError, TypeError and
+    AttributeError for what is not OpenAPI v2, or can't be said in its protobuf.
+    """
+    prefix = "/apis/{}/{}/".format(*group_version)
+    paths = {name: item for name, item in document["paths"].items() if f"{name}/".startswith(prefix)}
+    all_definitions, definitions = document.get("definitions") or {}, {}
+    waiting: list[Any] = [paths]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            name = str(value.get("$ref", "")).removeprefix("#/definitions/")
+            if name in all_definitions and name not in taken:
+                taken.add(name)
+                definitions[name] = all_definitions[name]
+                waiting.append(all_definitions[name])
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    protobuf = document_bytes({}, paths.items(), definitions.items())
+    return Part(_further(paths), _further(definitions), protobuf)
+
+
+def _further(items: Mapping[str, Dict]) -> bytes:
+    return b"," + _joined(items) if items else b""
 
 
 END = b"}}"

@@ -98,7 +98,8 @@ class MetricsClient:
             items = [read(item) for item in orjson.loads(body)["items"]]
         except (StatusError, ConnectionError, TimeoutError) as error:
             self._versions.clear()
-            raise MetricError(f"unable to fetch metrics from {kind} metrics API: {error}") from None
+            what = " (get pods.metrics.k8s.io)" if isinstance(error, NotFound) and kind == "resource" else ""
+            raise MetricError(f"unable to fetch metrics from {kind} metrics API: {error}{what}") from None
         except (KeyError, TypeError, ValueError) as error:
             text = f"unable to fetch metrics from {kind} metrics API: the answer can't be read: {error!r}"
             raise MetricError(text) from None

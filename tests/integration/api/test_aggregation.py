@@ -123,6 +123,9 @@ def test_discovery_tells_what_the_other_server_serves(pair: Pair) -> None:
     assert pair.front.kubectl("apply", "-f", "-", stdin=thing).stdout == "thing.other.example/one created\n"
     assert "one" in pair.front.kubectl("get", "things").stdout
     assert "KIND:       Thing" in pair.front.kubectl("explain", "thing").stdout
+    v2 = pair.front.http.get("/openapi/v2").json()
+    assert "/apis/other.example/v1/namespaces/{namespace}/things/{name}" in v2["paths"]
+    assert "example.other.v1.Thing" in v2["definitions"]
     assert pair.front.http.get("/apis/other.example").json()["preferredVersion"]["version"] == "v1"
     assert pair.front.http.delete(f"{APISERVICES}/{name}").status_code == 200
     eventually(lambda: freshness() == "None")

@@ -12,6 +12,7 @@ import pytest
 
 from tests.kits.admission_server import ALLOW, AdmissionServer, admission_server, patch
 from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.eventually import eventually
 
 Dict = dict[str, Any]
 
@@ -235,3 +236,28 @@ def test_connections_are_admitted(api: ApiServer, hooks: AdmissionServer) -> Non
         "kind": "PodAttachOptions", "apiVersion": "v1", "container": "c", "stdout": True,
     }  # fmt: skip
     assert (request["subResource"], request["operation"]) == ("attach", "CONNECT")
+
+
+def test_versions_of_a_custom_kind_are_equivalent(api: ApiServer, hooks: AdmissionServer) -> None:
+    """The webhook's rules name one version; requests in the other are shown to it in that one."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    versions = [
+        {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}}
+        for name in ("v1", "v2")
+    ]
+    names = {"plural": "gadgets", "kind": "Gadget"}
+    spec = {"group": "equal.example", "scope": "Namespaced", "names": names, "versions": versions}
+    body = {"metadata": {"name": "gadgets.equal.example"}, "spec": spec}
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    assert api.http.post(definitions, json=body).status_code == 201
+    collection = "/apis/equal.example/v2/namespaces/default/gadgets"
+    eventually(lambda: api.http.get(collection).status_code == 200, "gadgets are served")
+    rule = {"operations": ["CREATE"], "apiGroups": ["equal.example"], "apiVersions": ["v1"], "resources": ["gadgets"]}
+    hooks.answers["/see"] = lambda request: patch({"op": "add", "path": "/size", "value": 3})
+    gadget = {"apiVersion": "equal.example/v2", "kind": "Gadget", "metadata": {"name": "a"}}
+    with configured(api, "mutating", hooks.webhook("/see", rules=[rule])):
+        made = api.http.post(collection, json=gadget)
+    assert (made.status_code, made.json()["apiVersion"], made.json()["size"]) == (201, "equal.example/v2", 3)
+    (request,) = hooks.asked
+    assert (request["object"]["apiVersion"], request["requestKind"]["version"]) == ("equal.example/v1", "v2")
+    assert api.http.delete(f"{definitions}/gadgets.equal.example").status_code == 200

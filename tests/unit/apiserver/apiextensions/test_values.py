@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from apimachinery.errors import RequestEntityTooLarge
 from apiserver.apiextensions.schema import compile_schema
 
 
@@ -27,6 +28,7 @@ CASES: list[tuple[str, dict[str, Any], Any, list[str]]] = [
     ("exclusive", {"type": "number", "maximum": 1e6, "exclusiveMaximum": True}, 1e6,
      ["1000000.0: spec.x in body should be less than 1e+06"]),
     ("multiple", {"type": "number", "multipleOf": 0.5}, 0.75, ["0.75: spec.x in body should be a multiple of 0.5"]),
+    ("multiple of nothing", {"type": "number", "multipleOf": 0}, 0, ["0: spec.x in body should be a multiple of 0"]),
     ("pattern anywhere", {"type": "string", "pattern": "b"}, "abc", []),
     ("pattern", {"type": "string", "pattern": "^b"}, "abc", ["\"abc\": spec.x in body should match '^b'"]),
     ("closed", {"type": "object", "additionalProperties": False}, {"a": 1},
@@ -105,6 +107,17 @@ def test_defaults_are_copies_and_replace_nulls() -> None:
     second: dict[str, Any] = {"spec": {}}
     schema.default(second)
     assert second == {"spec": {"a": [], "b": "b", "d": {"e": 5}}}
+
+
+def test_defaults_fill_no_more_than_a_body_may_have() -> None:
+    """A megabyte of small items would have become gigabytes."""
+    item = {"type": "object", "properties": {"text": {"type": "string", "default": "x" * 1000}}}
+    schema = compile_schema({"type": "object", "properties": {"items": {"type": "array", "items": item}}})
+    small: dict[str, Any] = {"items": [{} for _ in range(1000)]}
+    schema.complete(small)
+    assert all(len(each["text"]) == 1000 for each in small["items"])
+    with pytest.raises(RequestEntityTooLarge, match="the defaults of its schema have more than 3145728 bytes"):
+        schema.complete({"items": [{} for _ in range(300_000)]})
 
 
 def test_what_did_not_change_may_stay_as_it_was() -> None:
