@@ -5,8 +5,8 @@ Source: Kubernetes documentation, "Admission Controllers".
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from prometheus_client.registry import Collector
@@ -52,6 +52,12 @@ class Attributes:
     """Warnings of plugins to the client; only the answer to a request that succeeds carries them."""
     audit_annotations: dict[str, str] | None = None
     """What plugins add to the request's audit event, also when they refuse the request; None if it has no event."""
+    round: int = 0
+    """1 when the chain is run once more, as a policy or webhook has changed the object."""
+    changed: bool = False
+    """A policy or webhook has changed the object."""
+    left: dict[Hashable, Any] = field(default_factory=dict)
+    """How each policy and webhook has left the object: it is asked again only about another one."""
 
     def warn(self, *texts: str) -> None:
         self.warnings += texts
@@ -169,6 +175,13 @@ class Chain:
         self._steps: dict[tuple[str, str, str, str], tuple[list[Step], list[Step]]] = {}
 
     async def mutate(self, attributes: Attributes) -> None:
+        """Runs once more where a policy or webhook has changed the object: what they add is completed like the rest."""
+        await self._mutate(attributes)
+        if attributes.changed:
+            attributes.round = 1
+            await self._mutate(attributes)
+
+    async def _mutate(self, attributes: Attributes) -> None:
         for step in self._of(attributes)[0]:
             waiting = step(attributes, self._lookup)
             if waiting is not None:

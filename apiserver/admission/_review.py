@@ -5,7 +5,7 @@ Everything is made when it is first asked for, and once for all policies.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Hashable
 from functools import cached_property
 from typing import Any, cast
 
@@ -189,6 +189,34 @@ def converted(document: dict[str, Any], source: Resource[Any], target: Resource[
         document = source.view.from_view(document) if source.view else document
         document = target.view.to_view(document) if target.view else document
     return document | {"apiVersion": target.api_version, "kind": target.kind}
+
+
+class Turns:
+    """Whom one plugin asks in this round about the object, which the one before has changed."""
+
+    def __init__(self, review: Review) -> None:
+        self._review, self._attributes = review, review.attributes
+        self.first = review.document()
+        """The object before anybody is asked."""
+
+    def asks(self, key: Hashable, document: dict[str, Any] | None, *, again: bool) -> bool:
+        """Tells whether a policy or webhook is asked about the object as it is now."""
+        if self._attributes.round == 0:
+            return True
+        return again and document != self._attributes.left.get(key, document)
+
+    def note(self, key: Hashable, document: dict[str, Any] | None) -> None:
+        self._attributes.left[key] = document
+
+    def end(self, document: dict[str, Any] | None) -> None:
+        """Puts the object in its place where it was changed. Raises: StatusError."""
+        attributes = self._attributes
+        if document is None or document == self.first:
+            return
+        replace_object(attributes, document)
+        attributes.changed = True
+        completed = self._review.document()  # with defaults, which count as no change by somebody else
+        attributes.left = {key: completed if known == document else known for key, known in attributes.left.items()}
 
 
 def replace_object(attributes: Attributes, document: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from apimachinery.errors import StatusError
 from apimachinery.patch.json import json_patch
 from apiserver.admission._matching import OPERATIONS
 from apiserver.admission._plugin import DELETE, Attributes, Lookup, Plugin
-from apiserver.admission._review import Review, replace_object
+from apiserver.admission._review import Review, Turns
 from apiserver.admission.policies._applied import NotApplicable, applied, plain
 from apiserver.admission.policies._evaluation import (
     Evaluation,
@@ -98,18 +98,16 @@ class MutatingPolicies:
         return self._mutate(Review(attributes, self._lookup), policies)
 
     async def _mutate(self, review: Review, policies: Sequence[Bound[MutatingPolicy]]) -> None:
-        """Asks each policy, and those that want it once more where a later one changed the object."""
-        first = before = review.document()
-        assert before is not None
-        seen: list[dict[str, Any]] = []
+        """Asks each policy; in the second round those that want it, where the object is not as they have left it."""
+        turns = Turns(review)
+        document = turns.first
+        assert document is not None
         for bound in policies:
-            before = await self._changed(bound, review, before)
-            seen.append(before)
-        for bound, known in zip(policies, seen, strict=True):
-            if bound.policy.again and before != known:
-                before = await self._changed(bound, review, before)
-        if before != first:
-            replace_object(review.attributes, before)
+            key = "policy", bound.policy.name, bound.binding
+            if turns.asks(key, document, again=bound.policy.again):
+                document = await self._changed(bound, review, document)
+                turns.note(key, document)
+        turns.end(document)
 
     async def _changed(self, bound: Bound[MutatingPolicy], review: Review, document: dict[str, Any]) -> dict[str, Any]:
         """Returns the document as the policy leaves it. Raises: StatusError."""

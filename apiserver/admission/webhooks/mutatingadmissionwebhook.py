@@ -13,7 +13,7 @@ from apimachinery.patch.json import json_patch
 from apiserver.admission._index import Candidate
 from apiserver.admission._matching import OPERATIONS
 from apiserver.admission._plugin import CONNECT, Attributes, Lookup, Plugin
-from apiserver.admission._review import Review, converted, replace_object
+from apiserver.admission._review import Review, Turns, converted
 from apiserver.admission.webhooks._call import WebhookMetrics, ask
 from apiserver.admission.webhooks._configured import Hook, HookSet, conditions_met
 from kubeapi.admissionregistration._rules import GROUP
@@ -36,21 +36,18 @@ class MutatingWebhooks:
         return self._ask_all(Review(attributes, self._lookup), hooks) if hooks else None
 
     async def _ask_all(self, review: Review, candidates: Sequence[Candidate[Hook]]) -> None:
-        """Asks each webhook, and those that want it once more where a later one has changed the object."""
-        first = document = review.document()
-        seen: list[Document | None] = []
+        """Asks each webhook; in the second round those that want it, where the object is not as they have left it."""
+        turns = Turns(review)
+        document = turns.first
         for candidate in candidates:
-            document = await self._changed(candidate, review, document, 0)
-            seen.append(document)
-        for candidate, known in zip(candidates, seen, strict=True):
-            if candidate.subject.spec.reinvocationPolicy == IF_NEEDED and document != known:
-                document = await self._changed(candidate, review, document, 1)
-        if document is not None and document != first:
-            replace_object(review.attributes, document)
+            hook = candidate.subject
+            key = "webhook", hook.configuration, hook.index
+            if turns.asks(key, document, again=hook.spec.reinvocationPolicy == IF_NEEDED):
+                document = await self._changed(candidate, review, document)
+                turns.note(key, document)
+        turns.end(document)
 
-    async def _changed(
-        self, candidate: Candidate[Hook], review: Review, document: Document | None, turn: int
-    ) -> Document | None:
+    async def _changed(self, candidate: Candidate[Hook], review: Review, document: Document | None) -> Document | None:
         """Returns the document as the webhook leaves it. Raises: StatusError."""
         hook, version, resource = candidate.subject, candidate.version, review.attributes.resource
         review = review.in_version(version)
@@ -60,7 +57,7 @@ class MutatingWebhooks:
         if not await conditions_met(hook, review, shown):
             return document
         verdict = await ask(hook, review, shown, self.metrics)
-        where = f"round_{turn}_index_{hook.index}"
+        where = f"round_{review.attributes.round}_index_{hook.index}"
         annotate = review.attributes.annotate
         if verdict is None:
             annotate(f"failed-open.mutation.webhook.admission.k8s.io/{where}", hook.name)

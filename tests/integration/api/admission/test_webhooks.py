@@ -78,6 +78,42 @@ def test_mutating_webhooks_change_the_object_in_turn(api: ApiServer, hooks: Admi
     api.http.delete(f"{MAPS}/marked")
 
 
+def test_what_a_webhook_adds_is_completed_and_policies_see_it(api: ApiServer, hooks: AdmissionServer) -> None:
+    """As the chain is run once more: a policy that wants it counts the webhook's key, and limits fill its container."""
+    count = "Object{metadata: Object.metadata{labels: {'containers': string(object.spec.containers.size())}}}"
+    rules = [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]
+    policy = {
+        "matchConstraints": {"resourceRules": rules},
+        "reinvocationPolicy": "IfNeeded",
+        "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": count}}],
+    }
+    limit = {"limits": [{"type": "Container", "default": {"memory": "1Gi"}}]}
+    created = []
+    for path, body in (
+        (f"{REGISTRATION}/mutatingadmissionpolicies", {"metadata": {"name": "count"}, "spec": policy}),
+        (f"{REGISTRATION}/mutatingadmissionpolicybindings",
+         {"metadata": {"name": "count"}, "spec": {"policyName": "count"}}),
+        ("/api/v1/namespaces/default/limitranges", {"metadata": {"name": "count"}, "spec": limit}),
+    ):  # fmt: skip
+        assert api.http.post(path, json=body).status_code == 201
+        created.append(f"{path}/count")
+    side = {"name": "side", "image": "i"}
+    hooks.answers["/side"] = lambda request: patch({"op": "add", "path": "/spec/containers/-", "value": side})
+    pods = "/api/v1/namespaces/default/pods"
+    pod = {"metadata": {"name": "one"}, "spec": {"containers": [{"name": "app", "image": "i"}]}}
+
+    def made() -> Any:
+        return api.http.post(pods, params={"dryRun": "All"}, json=pod).json()
+
+    eventually(lambda: made()["metadata"].get("labels") == {"containers": "1"}, "the policy is in force")
+    with configured(api, "mutating", hooks.webhook("/side", rules=rules, sideEffects="None")):
+        shown = made()
+    assert shown["metadata"]["labels"] == {"containers": "2"}
+    assert [each["resources"]["limits"] for each in shown["spec"]["containers"]] == [{"memory": "1Gi"}] * 2
+    for path in created:
+        assert api.http.delete(path).status_code == 200
+
+
 def test_the_changed_object_is_validated_and_defaulted(api: ApiServer, hooks: AdmissionServer) -> None:
     hooks.answers["/bad"] = lambda request: patch({"op": "add", "path": "/data", "value": {"no/key": "x"}})
     with configured(api, "mutating", hooks.webhook("/bad")):
