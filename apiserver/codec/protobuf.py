@@ -39,6 +39,7 @@ _COMMON = {
     "Time": {"seconds": "int64", "nanos": "int64"},
     "MicroTime": {"seconds": "int64", "nanos": "int64"},
     "IntOrString": {"type": "int64", "intVal": "int64", "strVal": "string"},
+    "RawExtension": {"raw": "bytes"},
 }
 """Messages without a model -> their fields, numbered from 1."""
 
@@ -99,7 +100,7 @@ def to_json(body: bytes) -> bytes:
 @cache
 def kinds() -> dict[tuple[str, str], type[Model]]:
     """(apiVersion, kind) -> the model, for all that may be sent as protobuf. DeleteOptions are of every version."""
-    models: dict[tuple[str, str], type[Model]] = {}
+    models: dict[tuple[str, str], type[Model]] = {("meta.k8s.io/v1", "DeleteOptions"): DeleteOptions}
     for kind in load_catalogue().kinds():
         models[kind.api_version, "DeleteOptions"] = DeleteOptions
         if kind.model.protobuf:
@@ -123,6 +124,8 @@ def _read_numbers(words: Iterator[str], fields: dict[str, Field]) -> NumberedFie
         elif word != "-":
             name = word.removesuffix("*")
             kind = fields[name].type
+            if kind.form == "map" and kind.item is not None and kind.item.form == "any":
+                kind = _NO_TYPE  # an object of no model travels as the bytes of its JSON
             text = _text_type(kind if kind.item is None else kind.item)
             numbered[number] = NumberedField(number, name, kind, text, keeps_zero=word.endswith("*"))
     return numbered
@@ -194,6 +197,8 @@ class _Messages:
             return name
         if kind.form == "int-or-string":
             return "IntOrString"
+        if kind.form == "any":
+            return "RawExtension"
         if kind.form == "list":
             return "Strings"
         if kind.python is not str:
@@ -259,6 +264,8 @@ def _value(kind: FieldType, text: _Text, value: Any) -> Any:
         return _object(value, numbered_fields(kind.model))
     if kind.form == "int-or-string":
         return value.strVal if value.type else value.intVal
+    if kind.form == "any":
+        return _json(value.raw)
     if kind.form == "list":
         return list(value.items)
     if text is _Text.PLAIN:
@@ -268,6 +275,14 @@ def _value(kind: FieldType, text: _Text, value: Any) -> Any:
     if text is _Text.BASE64:
         return base64.b64encode(value).decode()
     return _time(value, micro=text is _Text.MICRO_TIME)
+
+
+def _json(raw: bytes) -> Any:
+    """Raises: Malformed."""
+    try:
+        return orjson.loads(raw) if raw else None
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"bytes that are not JSON: {error}") from None
 
 
 def _text_type(kind: FieldType) -> _Text:

@@ -209,7 +209,7 @@ class CustomResourceDefinitionStatus(Model, protobuf="conditions acceptedNames s
     """All versions in which objects may be stored. One can be removed once no object is, and then leave the spec."""
 
 
-class CustomResourceDefinition(Object, protobuf="metadata spec status"):
+class CustomResourceDefinition(Object):  # not read as protobuf: its schema is a message of its own, kept as a dict here
     """A kind that is added to the cluster at run time."""
 
     spec: Annotated[CustomResourceDefinitionSpec, Required()] = Field(default_factory=CustomResourceDefinitionSpec)

@@ -10,7 +10,7 @@ from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
 
 
-class ControllerRevision(Object):
+class ControllerRevision(Object, protobuf="metadata data revision"):
     """A snapshot of a StatefulSet or DaemonSet, made by its controller."""
 
     data: dict[str, object] | None = None

@@ -61,6 +61,14 @@ def test_maps_and_bytes() -> None:
     }  # fmt: skip
 
 
+def test_an_object_of_no_model_travels_as_the_bytes_of_its_json() -> None:
+    raw = message((1, b'{"spec":{"replicas":1}}'))
+    found = read("apps/v1", "ControllerRevision", (1, META), (2, raw), (3, 5))
+    assert (found["data"], found["revision"]) == ({"spec": {"replicas": 1}}, 5)
+    with pytest.raises(BadRequest, match="not JSON"):
+        read("apps/v1", "ControllerRevision", (1, META), (2, message((1, b"{"))))
+
+
 def test_nested_messages_are_put_where_json_has_them() -> None:
     quantity = message((1, "100m"))
     resources = message((2, message((1, "cpu"), (2, quantity))))
@@ -189,7 +197,7 @@ def test_every_field_of_a_kind_that_is_sent_so_has_its_number() -> None:
 
 
 def test_delete_options_come_in_every_version() -> None:
-    for version in ("v1", "apps/v1", "rbac.authorization.k8s.io/v1"):
+    for version in ("v1", "apps/v1", "rbac.authorization.k8s.io/v1", "meta.k8s.io/v1"):
         assert read(version, "DeleteOptions", (1, 5)) == {
             "kind": "DeleteOptions",
             "apiVersion": version,
