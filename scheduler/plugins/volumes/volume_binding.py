@@ -76,7 +76,7 @@ class VolumeBinding(Plugin):
     def __init__(self, name: str, handle: Handle) -> None:
         super().__init__(name, handle)
         self.bind_seconds: float = self.args(VolumeBindingArgs).bindTimeoutSeconds
-        self._reserved: dict[str, Reserved] = {}
+        self._reserved: dict[str, Reserved] = handle.shared.setdefault(name, {})
         self._changed = asyncio.Event()
 
     # which nodes

@@ -72,24 +72,28 @@ def asked(mk: CommandLine) -> Iterator[None]:
     mk.run("delete", "deviceclass", "dra-test")
 
 
-@pytest.mark.usefixtures("asked")
-def test_devices_are_prepared_for_pods_and_given_back(
-    cluster: ClusterHandle, mk: CommandLine, http: httpx.Client, image: str, node: str, driver: DraDriver
-) -> None:
-    def runs(name: str) -> str:
+class Pods:
+    def __init__(self, mk: CommandLine) -> None:
+        self._mk = mk
+
+    def device(self, name: str) -> str:
         """The device that the pod sees, once it runs."""
-        eventually(lambda: mk.get("pod", name)["status"].get("phase") == "Running", f"{name} runs", seconds=120)
-        lines = eventually(lambda: mk.run("logs", name).splitlines())
+        eventually(lambda: self._mk.get("pod", name)["status"].get("phase") == "Running", name, seconds=120)
+        lines = eventually(lambda: self._mk.run("logs", name).splitlines())
         return next(line for line in lines if line.startswith("DEVICE_")).removeprefix("DEVICE_GPU=")
 
-    def gone(*names: str) -> None:
-        mk.run("delete", "pod", *names, "--wait=false")
+    def remove(self, *names: str) -> None:
+        self._mk.run("delete", "pod", *names, "--wait=false")
         for name in names:
-            eventually(lambda name=name: mk.try_run("get", "pod", name).returncode != 0, f"{name} is gone", seconds=120)
+            eventually(lambda name=name: self._mk.try_run("get", "pod", name).returncode != 0, name, seconds=120)
 
+
+@pytest.mark.usefixtures("asked")
+def test_devices_are_prepared_for_pods_and_given_back(mk: CommandLine, image: str, driver: DraDriver) -> None:
+    pods = Pods(mk)
     mk.apply(pod("own", image, resourceClaimTemplateName="one"))
     mk.apply(pod("first", image, resourceClaimName="shared"))
-    own, shared = runs("own"), runs("first")
+    own, shared = pods.device("own"), pods.device("first")
     assert {own, shared} == {"a", "b"}
     made = mk.get("pod", "own")["status"]["resourceClaimStatuses"][0]["resourceClaimName"]
     assert mk.get("resourceclaim", made)["status"]["allocation"]["devices"]["results"][0]["device"] == own
@@ -97,15 +101,24 @@ def test_devices_are_prepared_for_pods_and_given_back(
     driver.stop()  # and a new version of it starts; running pods do not mind
     driver.start()
     mk.apply(pod("second", image, resourceClaimName="shared"))
-    assert runs("second") == shared
+    assert pods.device("second") == shared
     assert [item["name"] for item in mk.get("resourceclaim", "shared")["status"]["reservedFor"]] == ["first", "second"]
-    mk.apply(pod("waits", image, resourceClaimTemplateName="one"))
-    eventually(lambda: "cannot allocate all claims" in mk.run("describe", "pod", "waits"))
-
-    driver.after["NodePrepareResources"] = lambda: cluster.kill(f"kubelet-{node}")
-    gone("own")
-    assert mk.try_run("get", "resourceclaim", made).returncode != 0
-    assert runs("waits") == own  # which the next kubelet has prepared once more
-    gone("first", "second", "waits")
+    pods.remove("own", "first", "second")
+    eventually(lambda: mk.try_run("get", "resourceclaim", made).returncode != 0, "it goes with its pod")
+    assert driver.methods().count("Unprepare") == 2
     assert not list(CDI.glob(f"{DRIVER}-*"))
-    eventually(lambda: "allocation" not in mk.get("resourceclaim", "shared").get("status", {}))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("asked")
+def test_a_kubelet_that_is_killed_between_preparation_and_start(
+    cluster: ClusterHandle, mk: CommandLine, image: str, node: str, driver: DraDriver
+) -> None:
+    pods = Pods(mk)
+    driver.after["NodePrepareResources"] = lambda: cluster.kill(f"kubelet-{node}")
+    mk.apply(pod("own", image, resourceClaimTemplateName="one"))
+    assert pods.device("own") in "ab"
+    assert driver.methods() == ["Prepare", "Prepare"]
+    pods.remove("own")
+    assert driver.methods() == ["Prepare", "Prepare", "Unprepare"]
+    assert not list(CDI.glob(f"{DRIVER}-*"))

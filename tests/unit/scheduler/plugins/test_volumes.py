@@ -11,9 +11,10 @@ import pytest
 from apimachinery.errors import Conflict
 from apimachinery.meta import Object
 from apimachinery.model import from_dict
-from scheduler.core.placement import Choice
+from scheduler.core.extension_points import Framework
+from scheduler.core.placement import Choice, Placement
 from scheduler.events import other_event
-from scheduler.framework import Cycle, Rejected
+from scheduler.framework import Cycle, Rejected, Unfit, collect_plugins
 from scheduler.plugins.volumes.volume_binding import VolumeBinding
 from scheduler.state.storage import Disk
 from scheduler.views.csidriver import CSIDriver
@@ -482,6 +483,8 @@ class TestBinding:
         binding = Binding(made, "data")
         assert fitting(made, "data") == {"n1"}
         assert fitting(made, "other") == set()
+        other_profile = Placement(Framework(collect_plugins(), made.handle), made.cache)
+        assert isinstance(other_profile.choose(made.cycle(using("other"))), Unfit)
         binding.plugin.unreserve(binding.cycle, "n1")
         assert fitting(made, "other") == {"n1"}
 
