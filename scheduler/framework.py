@@ -199,8 +199,8 @@ class Plugin:
 
     `counts_pods` says that Filter looks at the pods on nodes. Where it does not, preemption is no help.
 
-    `by_node` says that Filter looks at one node after the other: a plugin that is not local is then asked only about
-    those that are left.
+    `by_node` says that Filter looks at one node after the other: a plugin that is not local is then asked after the
+    others, about the nodes that are left, and in large clusters about no more of them than it takes to find a hundred.
 
     `supposes` says that Filter can tell what would be if pods came and went. Preemption does not ask one that can't.
     """

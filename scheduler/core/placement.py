@@ -22,6 +22,7 @@ from scheduler.state.table import BoolArray, Rows
 
 VERDICTS = 64  # shapes whose masks and scores are kept, some 30 bytes a node each; the longest unused is dropped
 FEWEST_NODES = 100  # compared however low the percentage is, as upstream's
+NODES_AT_ONCE = 500  # that filters are asked about which look at nodes one by one
 PROMISED = "node(s) were promised to other pods"
 NO_NODES = "no nodes available to schedule pods"
 
@@ -96,12 +97,11 @@ class Placement:
             verdict.mask & self._allowed(limits) if len(limits.plugins) > len(verdict.limits.plugins) else verdict.mask
         )
         for plugin in filters:
-            if plugin.by_node:
-                left = np.flatnonzero(mask)
-                mask = np.zeros_like(mask)
-                mask[left] = plugin.filter(cycle, left)
-            else:
+            if not plugin.by_node:
                 mask = mask & plugin.filter(cycle, self._table.everything)
+        by_node = [plugin for plugin in filters if plugin.by_node]
+        if by_node:
+            mask = self._ask_by_node(cycle, mask, by_node)
         if self._cache.nominations:
             mask = self._without_promised(cycle, mask, [*verdict.filters, *filters])
             promised = self._table.rows.get(self._cache.nominations.node_of(cycle.uid))
@@ -113,6 +113,24 @@ class Placement:
             return self._explain(cycle, limits)
         rows = self._sample(rows)
         return Choice(self._table.names[self._best(cycle, verdict, rows)], rows)
+
+    def _ask_by_node(self, cycle: Cycle, mask: BoolArray, filters: list[Plugin]) -> BoolArray:
+        """Asks about a part of the nodes after the other until enough would do; the promised one is in the first."""
+        rows = np.flatnonzero(mask)
+        rows = np.roll(rows, -int(np.searchsorted(rows, self._next_row)))
+        promised = self._table.rows.get(self._cache.nominations.node_of(cycle.uid))
+        if promised is not None and mask[promised]:
+            rows = np.concatenate(([promised], rows[rows != promised]))
+        fit: BoolArray = np.zeros_like(mask)
+        for start in range(0, len(rows), NODES_AT_ONCE):
+            part = rows[start : start + NODES_AT_ONCE]
+            self._next_row = int(part[-1]) + 1
+            for plugin in filters:
+                part = part[plugin.filter(cycle, part)]
+            fit[part] = True
+            if np.count_nonzero(fit) >= FEWEST_NODES:
+                break
+        return fit
 
     def _sample(self, rows: IntArray) -> IntArray:
         """Takes as many of the rows as are to be compared, going on each time where the last pod's ended."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from apimachinery.model import encode
 from kubeapi.core.pod.scheduling.nodeselection import term_matches
@@ -92,65 +93,74 @@ class NodeDevices:
     invalid: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Reach:
+    """Slices that the same nodes can reach, and the pools among them that can't be used yet."""
+
+    slices: list[ResourceSlice] = field(default_factory=list)
+    updating: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
+
+
 class Inventory:
     """Is made anew when slices change, from the one before: what was worked out for slices that stay is kept."""
 
     def __init__(self, slices: Iterable[ResourceSlice], before: Inventory | None = None) -> None:
-        self._before = before._candidates if before is not None else {}
         self._candidates: dict[tuple[str, str], list[Candidate]] = {}
-        """By uid and version of the slice."""
-        self._kinds: dict[tuple[str, bytes], DeviceKind] = {}
-        self._local: dict[str, NodeDevices] = {}
-        self._shared: list[tuple[ResourceSlice, NodeDevices]] = []
+        """By uid and version of the slice, once a node that reaches it has been looked at."""
+        self._kinds: WeakValueDictionary[tuple[str, bytes], DeviceKind] = WeakValueDictionary()
+        self._local: dict[str, _Reach] = {}
+        self._shared: list[tuple[ResourceSlice, _Reach]] = []
         """Slices that several nodes may reach."""
+        known = {}
+        if before is not None:
+            known, self._kinds = before._candidates, before._kinds
         for pool in _pools(slices):
             complete, valid = pool.complete, pool.valid
             for item in pool.slices:
-                candidates = self._candidates_of(item)
-                name = f"{pool.driver}/{pool.name}"
+                if (candidates := known.get(_version(item))) is not None:
+                    self._candidates[_version(item)] = candidates
                 if item.spec.nodeName:
-                    devices = self._local.setdefault(item.spec.nodeName, NodeDevices())
+                    reach = self._local.setdefault(item.spec.nodeName, _Reach())
                 else:
-                    devices = NodeDevices()
-                    self._shared.append((item, devices))
+                    reach = _Reach()
+                    self._shared.append((item, reach))
                 if not complete:
-                    devices.updating.append(name)
+                    reach.updating.append(f"{pool.driver}/{pool.name}")
                 elif not valid:
-                    devices.invalid.append(name)
+                    reach.invalid.append(f"{pool.driver}/{pool.name}")
                 else:
-                    devices.candidates += candidates
-        self._before = {}
+                    reach.slices.append(item)
+
+    def of_node(self, name: str, labels: Mapping[str, str]) -> NodeDevices:
+        every = [self._local.get(name, _NOTHING)]
+        every += [reach for item, reach in self._shared if _reaches(item, name, labels)]
+        return NodeDevices(
+            [candidate for reach in every for item in reach.slices for candidate in self._candidates_of(item)],
+            [pool for reach in every for pool in reach.updating],
+            [pool for reach in every for pool in reach.invalid],
+        )
 
     def _candidates_of(self, item: ResourceSlice) -> list[Candidate]:
-        key = item.metadata.uid or item.name, item.metadata.resourceVersion or ""
-        candidates = self._before.get(key)
+        candidates = self._candidates.get(_version(item))
         if candidates is None:
             spec = item.spec
-            candidates = [
+            candidates = self._candidates[_version(item)] = [
                 Candidate(DeviceId(spec.driver, spec.pool.name, device.name), self._kind(spec.driver, device), item)
                 for device in spec.devices or ()
             ]
-        self._candidates[key] = candidates
         return candidates
 
     def _kind(self, driver: str, device: Device) -> DeviceKind:
         key = driver, encode(device.model_copy(update={"name": ""}))
         return self._kinds.setdefault(key, DeviceKind(driver, device))
 
-    def of_node(self, name: str, labels: Mapping[str, str]) -> NodeDevices:
-        local = self._local.get(name, _NONE)
-        reached = [devices for item, devices in self._shared if _reaches(item, name, labels)]
-        if not reached:
-            return local
-        every = [local, *reached]
-        return NodeDevices(
-            [candidate for one in every for candidate in one.candidates],
-            [pool for one in every for pool in one.updating],
-            [pool for one in every for pool in one.invalid],
-        )
+
+_NOTHING = _Reach()
 
 
-_NONE = NodeDevices()
+def _version(item: ResourceSlice) -> tuple[str, str]:
+    return item.metadata.uid or item.name, item.metadata.resourceVersion or ""
 
 
 def _pools(slices: Iterable[ResourceSlice]) -> list[Pool]:

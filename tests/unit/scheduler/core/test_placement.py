@@ -216,3 +216,40 @@ def test_a_share_of_the_nodes_is_enough_to_choose_from() -> None:
     few = Placement(world.framework, world.cache, Turns(), percentage=1).choose(world.cycle(pod()))
     assert not isinstance(few, Unfit)
     assert few.feasible == 100
+
+
+def test_filters_that_go_node_by_node_are_asked_until_enough_would_do() -> None:
+    asked: list[list[int]] = []
+
+    class Slow(Plugin):
+        """Refuses every other node."""
+
+        local = False
+        by_node = True
+        odd = 1
+
+        def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+            numbers = np.arange(self.table.size)[rows]
+            asked.append(numbers.tolist())
+            fits: BoolArray = numbers % 2 == self.odd
+            return fits
+
+        def reasons(self, cycle: Cycle, rows: IntArray) -> dict[str, int]:
+            return {"slow": len(rows)}
+
+    world = World(*(node(f"n{number}") for number in range(1100)), specs=[*collect_plugins(), PluginSpec("Slow", Slow)])
+    for _ in range(3):
+        outcome = world.choose(pod())
+        assert not isinstance(outcome, Unfit)
+        assert outcome.feasible == 250
+    assert [(rows[0], rows[-1], len(rows)) for rows in asked] == [(0, 499, 500), (500, 999, 500), (1000, 399, 500)]
+    promised = pod()
+    world.cache.nominations.put(promised, "n801")
+    outcome = world.choose(promised)
+    assert not isinstance(outcome, Unfit)
+    assert outcome.node == "n801"
+    asked.clear()
+    assert world.choose(pod(nodeSelector={"kubernetes.io/hostname": "n7"})) == placement.Choice("n7", np.array([7]))
+    assert asked == [[7]]
+    Slow.odd = 2
+    assert world.message(pod()) == "0/1100 nodes are available: 1100 slow."
