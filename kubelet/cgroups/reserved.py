@@ -62,11 +62,11 @@ def enforce_reserved(
     files = files or group_files()
     for group in groups:
         try:
-            if not files.exists(group.path):
-                raise FileNotFoundError(f'"{group.path}" cgroup does not exist')
             files.write(group.path, reserved_limits(group.amounts), others_stay=True)
         except OSError as error:
-            why = f'Failed to enforce {group.whose.title()} Reserved Cgroup Limits on "{group.path}": {error}'
+            # With v1 it need not be in the hierarchies of controllers that are not asked for.
+            reason = f'"{group.path}" cgroup does not exist' if isinstance(error, FileNotFoundError) else error
+            why = f'Failed to enforce {group.whose.title()} Reserved Cgroup Limits on "{group.path}": {reason}'
             report("Warning", "FailedNodeAllocatableEnforcement", why)
             raise FatalError(why) from None
         report("Normal", "NodeAllocatableEnforced", f"Updated limits on {group.whose} reserved cgroup {group.path}")
