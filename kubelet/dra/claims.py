@@ -7,15 +7,15 @@ mind; a pod has not ended before its claims are unprepared.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from apimachinery.errors import StatusError
 from componentbase import logs
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.spec import Container
+from kubeapi.core.pod.spec import Container, PodResourceClaim
 from kubeapi.resource.resourceclaim.model import ResourceClaim
 from kubeapi.resource.resourceclaim.pods import PodClaimError, check_owner, claim_name, is_reserved_for
 from kubeclient.rest import RestClient
@@ -70,9 +70,9 @@ class ClaimManager:
 
     async def _prepare(self, pod: Pod) -> None:
         """Looks at all claims before it notes any, so that a pod which can't start has nothing to give back."""
-        asked = [await self._fetch(pod, name) for name in self._claim_names(pod, owned=True)]
+        asked = [await self._fetch(pod, name, entry) for name, entry in _claims_of(pod).items()]
         drivers = {name: self._drivers.get(name) for claim in asked for name in claim.drivers}
-        async with self._locked(claim.key for claim in asked):
+        async with self._locked(asked):
             for number, claim in enumerate(asked):
                 held = asked[number] = self._held.setdefault(claim.key, claim)
                 if held.uid != claim.uid:
@@ -89,15 +89,13 @@ class ClaimManager:
                 claim.prepared = True
             self._save()
 
-    async def _fetch(self, pod: Pod, name: str) -> HeldClaim:
+    async def _fetch(self, pod: Pod, name: str, entry: PodResourceClaim) -> HeldClaim:
         """Raises: ClaimsError; PodClaimError; StatusError; OSError."""
         try:
             claim = await self._rest.get(ResourceClaim, name, pod.namespace)
         except StatusError as error:
             raise ClaimsError(f"fetch ResourceClaim {name}: {error}") from None
-        for entry in pod.spec.resourceClaims or ():
-            if claim_name(pod, entry, pod.status.resourceClaimStatuses or ()) == name:
-                check_owner(pod, entry, claim)
+        check_owner(pod, entry, claim)
         uid = claim.metadata.uid or ""
         if not is_reserved_for(claim, pod):
             raise ClaimsError(f"pod {pod.name} ({pod.metadata.uid}) is not allowed to use ResourceClaim {name} ({uid})")
@@ -130,8 +128,7 @@ class ClaimManager:
         found: dict[tuple[str, PreparedDevice], tuple[HeldClaim, PreparedDevice]] = {}
         uses = container.resources.claims if container.resources is not None else None
         for use in uses or ():
-            names = self._claim_names(pod, use.name)
-            for name in names:
+            for name in _claims_of(pod, use.name):
                 held = self._held.get(f"{pod.namespace}/{name}")
                 if held is None:
                     raise ClaimsError(f"unable to get information for ResourceClaim {name}")
@@ -139,16 +136,6 @@ class ClaimManager:
                     if device.serves(use.request or ""):
                         found[name, device] = held, device
         return list(found.values())
-
-    def _claim_names(self, pod: Pod, entry_name: str = "", *, owned: bool = False) -> list[str]:
-        """Returns the names of the pod's claims, or of one entry's. Raises: ClaimsError."""
-        statuses = pod.status.resourceClaimStatuses or ()
-        entries = [item for item in pod.spec.resourceClaims or () if entry_name in ("", item.name)]
-        try:
-            names = [claim_name(pod, entry, statuses) for entry in entries]
-        except PodClaimError as error:
-            raise ClaimsError(str(error)) from None
-        return list(dict.fromkeys(name for name in names if name is not None))
 
     # after it has ended
 
@@ -159,7 +146,7 @@ class ClaimManager:
         if not claims:
             return
         try:
-            async with self._locked(claim.key for claim in claims):
+            async with self._locked(claims):
                 last = [claim for claim in claims if claim.pods == {pod_uid}]
                 for name in dict.fromkeys(name for claim in last for name in claim.drivers):
                     await self._unprepare_by(
@@ -194,8 +181,12 @@ class ClaimManager:
 
     # together
 
-    def _locked(self, keys: Iterable[str]) -> _Locks:
-        return _Locks([self._locks.setdefault(key, asyncio.Lock()) for key in sorted(set(keys))])
+    @asynccontextmanager
+    async def _locked(self, claims: Iterable[HeldClaim]) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for key in sorted({claim.key for claim in claims}):
+                await stack.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
+            yield
 
     def _save(self) -> None:
         """Raises: ClaimsError."""
@@ -205,21 +196,15 @@ class ClaimManager:
             raise ClaimsError(f"checkpoint ResourceClaim state: {error}") from None
 
 
-class _Locks(AsyncExitStack):
-    """Holds several locks, taken in order."""
-
-    def __init__(self, locks: list[asyncio.Lock]) -> None:
-        super().__init__()
-        self._locks = locks
-
-    async def __aenter__(self) -> _Locks:
-        try:
-            for lock in self._locks:
-                await self.enter_async_context(lock)
-        except BaseException:
-            await self.aclose()
-            raise
-        return self
+def _claims_of(pod: Pod, entry_name: str = "") -> dict[str, PodResourceClaim]:
+    """Returns the names of the pod's claims, or of one entry's, with their entries. Raises: ClaimsError."""
+    statuses = pod.status.resourceClaimStatuses or ()
+    entries = [item for item in pod.spec.resourceClaims or () if entry_name in ("", item.name)]
+    try:
+        names = [claim_name(pod, entry, statuses) for entry in entries]
+    except PodClaimError as error:
+        raise ClaimsError(str(error)) from None
+    return {name: entry for name, entry in zip(names, entries, strict=True) if name is not None}
 
 
 def _request(claims: list[HeldClaim]) -> ClaimsRequest:
