@@ -46,7 +46,8 @@ class PodVolumes:
             if isinstance(error, VolumeFailure) and error.image_reason:
                 self._wait_for_image(work, error)
             else:
-                self.events.event(pod, "Warning", "FailedMount", str(error))
+                device = isinstance(error, VolumeFailure) and error.device
+                self.events.event(pod, "Warning", "FailedMapVolume" if device else "FailedMount", str(error))
             raise SyncFailed(str(error)) from None
         running = {item.name: item.id for item in status.containers if item.state == "running"} if status else {}
         return ContainerSetup(sandbox.id if sandbox else "", pod_ips, mounted, hosts, running)

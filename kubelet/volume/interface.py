@@ -20,7 +20,7 @@ from kubelet.volume.tokens import TokenManager
 
 
 class VolumeError(Exception):
-    """The volume cannot be set up (yet): the text of the FailedMount event."""
+    """The volume cannot be set up (yet): the text of the event."""
 
 
 @dataclass(frozen=True, slots=True)

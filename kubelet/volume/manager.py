@@ -38,14 +38,19 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VolumeFailure(Exception):
-    """The first volume that could not be set up. `image_reason`: its image is not there, for this reason."""
+    """The first volume that could not be set up. `image_reason`: its image is not there, for this reason.
+
+    `device`: containers ask for it as a block device.
+    """
 
     volume: str
     why: str
     image_reason: str = ""
+    device: bool = False
 
     def __str__(self) -> str:
-        return f'MountVolume.SetUp failed for volume "{self.volume}" : {self.why}'
+        step = "MapVolume.SetUpDevice" if self.device else "MountVolume.SetUp"
+        return f'{step} failed for volume "{self.volume}" : {self.why}'
 
 
 class VolumeManager:
@@ -111,7 +116,7 @@ class VolumeManager:
             except ImageUnavailable as error:
                 raise VolumeFailure(volume.name, error.message, image_reason=error.reason) from None
             except (VolumeError, OSError, ValueError) as error:
-                raise VolumeFailure(volume.name, str(error)) from None
+                raise VolumeFailure(volume.name, str(error), device=_is_device(pod, volume.name)) from None
         return mounted
 
     async def _set_up(self, context: VolumeContext) -> Mounted:
@@ -227,6 +232,10 @@ def used_volumes(pod: Pod) -> list[Volume]:
         names.update(mount.name for mount in container.volumeMounts or ())
         names.update(device.name for device in container.volumeDevices or ())
     return [volume for volume in pod.spec.volumes or () if volume.name in names]
+
+
+def _is_device(pod: Pod, name: str) -> bool:
+    return any(device.name == name for _, container in all_containers(pod) for device in container.volumeDevices or ())
 
 
 def source_name(owner: Volume | PersistentVolumeSource) -> str:

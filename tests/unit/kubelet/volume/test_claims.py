@@ -153,6 +153,11 @@ class TestRefusals:
         world.manager.forget("uid-1")
         world.api.bind({"local": {"path": "/dev/null"}, "volumeMode": "Block"})
         assert await world.why() == 'path "/dev/null" is not a block device'
+        device = {"name": "c", "volumeDevices": [{"name": "v", "devicePath": "/dev/disk"}]}
+        with pytest.raises(
+            VolumeFailure, match=r'^MapVolume\.SetUpDevice failed for volume "v" : path "/dev/null" is not'
+        ):
+            await world.set_up(containers=[device])
 
     async def test_mount_options(self, world: World) -> None:
         world.api.bind({"hostPath": {"path": "/"}, "mountOptions": ["ro"]})
