@@ -10,6 +10,8 @@ from apimachinery.selectors import parse_field_selector, parse_label_selector
 from apiserver.storage.cache.selection import Selection
 from apiserver.storage.cache.table import Table
 from apiserver.storage.cache.watchers import (
+    WAKE_CREDIT_SECONDS,
+    WAKE_GAP_SECONDS,
     CacheWatcher,
     Progress,
     WatchFeed,
@@ -21,6 +23,7 @@ from apiserver.storage.cache.watchers import (
 from apiserver.storage.interface import WatchEvent
 from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 from tests.kits.control_plane.storage import WIDGETS, parsed, put, seen
+from tests.kits.eventually import eventually_async
 
 Seen = list[tuple[str, str, int]]
 
@@ -305,3 +308,32 @@ async def test_events_give_the_same_stream_before_encoding() -> None:
         ("ADDED", "b", 2),
         ("BOOKMARK", "", 2),
     ]
+
+
+async def test_a_busy_feed_rests_between_deliveries_and_a_quiet_one_does_not() -> None:
+    board = Board()
+    watcher = board.watch()
+    chunks: list[bytes] = []
+
+    async def read() -> None:
+        async for chunk in watcher:
+            chunks.append(chunk)
+
+    loop = asyncio.get_running_loop()
+    reading = asyncio.ensure_future(read())
+    await asyncio.sleep(0)
+    begin = loop.time()
+    for number in range(5):
+        board.put(f"first-{number}")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(chunks) == number + 1
+    for number in range(500):
+        board.put(f"next-{number}")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    rests = (loop.time() - begin) / WAKE_GAP_SECONDS
+    assert len(chunks) <= WAKE_CREDIT_SECONDS / WAKE_GAP_SECONDS + rests + 2
+    await eventually_async(lambda: len([event for chunk in chunks for event in parsed(chunk)]) == 505)
+    watcher.close()
+    await reading
