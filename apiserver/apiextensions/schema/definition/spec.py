@@ -12,6 +12,7 @@ from apimachinery.names import dns_1035_label_errors, dns_subdomain_errors
 from apimachinery.validation import Errors, Path
 from apiserver.apiextensions.schema.definition.conversion import check_conversion
 from apiserver.apiextensions.schema.definition.openapi import MAX_DEPTH, check_schema, is_too_deep
+from apiserver.apiextensions.schema.definition.rules import MOST_CHARACTERS, characters
 from apiserver.apiextensions.schema.definition.structural import subschemas
 from apiserver.apiextensions.schema.fieldpath import resolve
 from apiserver.apiextensions.schema.formats import is_known
@@ -45,7 +46,11 @@ def check_definition(crd: Json, old: Json | None = None) -> list[FieldError]:
     _check_group(errors, group)
     errors.check_one_of(("spec", "scope"), spec.get("scope"), ("Cluster", "Namespaced"))
     versions = spec.get("versions") or []
-    _check_versions(errors, versions, (old or {}).get("spec", {}).get("versions") or [])
+    before = (old or {}).get("spec", {}).get("versions") or []
+    if (count := characters(versions)) > max(MOST_CHARACTERS, characters(before)):
+        errors.forbidden(("spec", "versions"), f"the rules have {count} characters, and may have {MOST_CHARACTERS}")
+        return errors  # without a look at them
+    _check_versions(errors, versions, before)
     for name in ("plural", "singular", "kind", "listKind"):
         if not names.get(name):
             errors.required(("spec", "names", name))

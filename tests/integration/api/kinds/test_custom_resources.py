@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.kits.definitions import DEFINITIONS, GROUP, SPEC, collection, create,
 from tests.kits.eventually import eventually
 
 Dict = dict[str, Any]
+SECONDS = 20  # that harm may take, on a busy machine
 MERGE = {"content-type": "application/merge-patch+json"}
 
 
@@ -192,3 +194,46 @@ def test_objects_that_are_nested_too_deeply_are_refused(api: ApiServer) -> None:
         for _ in range(depth):
             nested = {"a": nested}
         assert api.http.post(collection("deeps"), json=custom("Deep", f"d{depth}", nested)).status_code == code
+
+
+def envelope(kind: str) -> bytes:
+    """An object of the kind in protobuf, without content."""
+
+    def field(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    return b"k8s\0" + field(1, field(1, f"{GROUP}/v1".encode()) + field(2, kind.encode())) + field(2, b"")
+
+
+def test_bodies_and_answers_are_json_or_yaml(api: ApiServer) -> None:
+    establish(api, definition("papers", [version("v1", SPEC)]))
+    text = f"apiVersion: {GROUP}/v1\nkind: Paper\nmetadata: {{name: yaml}}\n"
+    made = api.http.post(collection("papers"), content=text, headers={"content-type": "application/yaml"})
+    assert made.status_code == 201, made.text
+    shown = api.http.get(f"{collection('papers')}/yaml", headers={"accept": "application/yaml"})
+    assert (shown.headers["content-type"], "kind: Paper" in shown.text) == ("application/yaml", True)
+    for content_type, body in (("vnd.kubernetes.protobuf", envelope("Paper")), ("cbor", b"\xd9\xd9\xf7\xa0")):
+        headers = {"content-type": f"application/{content_type}"}
+        assert api.http.post(collection("papers"), content=body, headers=headers).status_code == 415
+        assert api.http.get(collection("papers"), headers={"accept": f"application/{content_type}"}).status_code == 406
+
+
+@pytest.mark.slow
+def test_a_definition_that_means_harm_is_refused_or_bounded(api: ApiServer) -> None:
+    """A schema of a megabyte is served; one that refers to itself and thousands of costly rules are refused."""
+    members = {f"member{number}": {"type": "string", "description": "x" * 1000} for number in range(1000)}
+    large = {"type": "object", "properties": members}
+    begin = time.monotonic()
+    establish(api, definition("larges", [version("v1", large)]))
+    create(api, collection("larges"), custom("Large", "one"))
+    assert time.monotonic() - begin < SECONDS
+    rule = {"rule": "self.all(item, item.contains(self[0]))"}
+    for name, spec, said in (
+        ("selves", {"$ref": "#/properties/spec"}, "$ref"),
+        ("rules", {"type": "array", "items": {"type": "string"}, "x-kubernetes-validations": [rule] * 10_000}, "cost"),
+        ("defaults", {"type": "string", "maxLength": 1, "default": "long"}, "Too long"),
+    ):
+        begin = time.monotonic()
+        answer = api.http.post(DEFINITIONS, json=definition(name, [version("v1", spec)]))
+        assert (answer.status_code, said in answer.text) == (422, True), answer.text[:500]
+        assert time.monotonic() - begin < SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -121,6 +122,14 @@ def test_what_a_definition_may_not_say(schema: Json, expected: str) -> None:
     found = [str(error) for error in check_definition(crd(schema))]
     assert len(found) == 1, found
     assert expected in found[0]
+
+
+def test_rules_that_take_long_to_compile_are_refused_without_a_look_at_them() -> None:
+    long = rule("||".join(["self=='a'"] * 800)) * 300
+    begin = time.perf_counter()
+    (error,) = check_definition(crd({"type": "string", "maxLength": 5, MARK: long}))
+    assert str(error) == "spec.versions: Forbidden: the rules have 2639400 characters, and may have 1000000"
+    assert time.perf_counter() - begin < 1
 
 
 def test_many_rules_are_bounded_by_their_cost_together() -> None:
