@@ -57,6 +57,7 @@ from apiserver.pipeline.metrics import RequestMetrics
 from apiserver.pipeline.pipeline import Pipeline
 from apiserver.pipeline.routes import Routes
 from apiserver.proxy.services import ServiceLocator
+from apiserver.registry.adminaccess import CLAIMS, AdminAccessHooks
 from apiserver.registry.claims.addresses import IP_ADDRESSES, AddressAllocator
 from apiserver.registry.claims.metrics import ClaimMetrics
 from apiserver.registry.claims.pools import port_pool
@@ -328,6 +329,7 @@ def _hooks(services: ServiceHooks, grants: GrantHooks, lookup: Lookup, clock: Cl
         (DEFINITIONS, "customresourcedefinitions"): DefinitionHooks(clock),
         ("", "persistentvolumes"): VolumeHooks(clock),
         **dict.fromkeys((*POLICIES, *BINDINGS), ParamHooks(lookup)),
+        **dict.fromkeys(CLAIMS, AdminAccessHooks(lookup)),
         **dict.fromkeys(GRANTING_KINDS, grants),
     }
 

@@ -1,4 +1,4 @@
-"""Evaluates what classes and claims ask of devices: expressions over `device`.
+"""Compiles and evaluates what classes and claims ask of devices: expressions over `device`.
 
 Source: Kubernetes API reference, "CELDeviceSelector".
 """
@@ -9,18 +9,25 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from apimachinery.validation import Errors, Path
+from kubeapi.resource._checks import MOST_BYTES
+from kubeapi.resource._devices import DeviceSelector
 from kubeapi.resource.resourceslice import Device, DeviceAttribute
-from kubecel import BOOL, DYN, STRING, Field, ObjectType, Program, compile_expression, map_of
+from kubecel import BOOL, CompileError, Field, ObjectType, Program, Type, compile_expression, map_of
 from kubecel.libraries.quantities import Quantity, quantity
 from kubecel.libraries.semvers import semver
+from kubecel.program import WrongType
 
 COST_LIMIT = 1_000_000  # of one evaluation, and of the estimate at creation
 COMPILED = 256  # expressions that are kept; the longest unused is compiled again when it is needed
 
+_MOST = 32  # attributes and capacities of a device, and so the domains of their names
+_DOMAIN, _ID = Type("string", max_size=63), Type("string", max_size=32)
+_ATTRIBUTES = map_of(_ID, Type("dyn", max_size=64), _MOST)
 _FIELDS = {
-    "driver": Field(STRING, "driver"),
-    "attributes": Field(map_of(STRING, map_of(STRING, DYN)), "attributes"),
-    "capacity": Field(map_of(STRING, map_of(STRING, Quantity.type)), "capacity"),
+    "driver": Field(_DOMAIN, "driver"),
+    "attributes": Field(map_of(_DOMAIN, _ATTRIBUTES, _MOST), "attributes"),
+    "capacity": Field(map_of(_DOMAIN, map_of(_ID, Quantity.type, _MOST), _MOST), "capacity"),
 }
 _VARIABLES = {"device": ObjectType("kubernetes.DRADevice", fields=lambda: _FIELDS)}
 
@@ -63,3 +70,23 @@ def _by_domain(driver: str, values: Mapping[str, Any]) -> _Domains:
         domain, _, name = full_name.rpartition("/")
         domains.setdefault(domain or driver, {})[name] = value
     return domains
+
+
+def check_selector(errors: Errors, path: Path, selector: DeviceSelector) -> None:
+    """Requires an expression that compiles, and can't take long."""
+    if selector.cel is None:
+        errors.required((*path, "cel"))
+        return
+    path, expression = (*path, "cel", "expression"), selector.cel.expression
+    if len(expression.encode()) > MOST_BYTES:
+        errors.too_long(path, MOST_BYTES)
+        return
+    try:
+        program = compile_selector(expression)
+    except WrongType as error:
+        errors.invalid(path, expression, f"must evaluate to bool or the unknown type, not {error.found}")
+    except CompileError as error:
+        errors.invalid(path, expression, f"compilation failed: {error}")
+    else:
+        if program.largest_cost > COST_LIMIT:
+            errors.forbidden(path, "too complex, exceeds cost limit")

@@ -7,10 +7,14 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.columns import AGE, NAME
+from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model, Required
 from apimachinery.resource import Resource, Strategy
+from apimachinery.validation import Errors
+from kubeapi.resource._checks import check_configuration, check_each
 from kubeapi.resource._devices import GROUP, DeviceConfiguration, DeviceSelector, Off
+from kubeapi.resource._selectors import check_selector
 
 
 class DeviceClassSpec(Model, protobuf="selectors config"):
@@ -33,6 +37,14 @@ class DeviceClass(Object, protobuf="metadata spec"):
 
 class DeviceClassStrategy(Strategy[DeviceClass]):
     """Source: Kubernetes API reference, "DeviceClass"."""
+
+    compiles = True
+
+    def validate(self, obj: DeviceClass) -> list[FieldError]:
+        errors = Errors()
+        check_each(errors, ("spec", "selectors"), obj.spec.selectors, check_selector)
+        check_each(errors, ("spec", "config"), obj.spec.config, check_configuration)
+        return errors
 
 
 RESOURCE = Resource(

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import Field
 
 from apimachinery.columns import AGE, NAME
+from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Int64, Model, Required
+from apimachinery.model import Int64, Model, Required, to_dict
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Column, Resource, Strategy
+from apimachinery.validation import Errors, Path
 from kubeapi.core.pod.scheduling.affinity import NodeSelector
+from kubeapi.core.pod.validation.affinity import check_node_selector
+from kubeapi.core.pod.validation.storagevolumes import check_driver_name
+from kubeapi.resource._checks import MOST_ITEMS, check_each, check_label, check_pool_name, check_qualified_name
 from kubeapi.resource._devices import GROUP, Off
 
+_LONGEST_VALUE = 64
+_PRE = r"(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
+_SEMVER = re.compile(
+    rf"(0|[1-9]\d*)(\.(0|[1-9]\d*)){{2}}(-{_PRE}(\.{_PRE})*)?(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?\Z", re.ASCII
+)
 _Flag = bool  # the field `bool` below hides the type
 
 
@@ -111,6 +122,75 @@ class ResourceSlice(Object, protobuf="metadata spec"):
 
 class ResourceSliceStrategy(Strategy[ResourceSlice]):
     """Source: Kubernetes API reference, "ResourceSlice"."""
+
+    def validate(self, obj: ResourceSlice) -> list[FieldError]:
+        errors, path, spec = Errors(), ("spec",), obj.spec
+        check_driver_name(errors, (*path, "driver"), spec.driver)
+        check_pool_name(errors, (*path, "pool", "name"), spec.pool.name)
+        if spec.pool.resourceSliceCount <= 0:
+            errors.invalid(
+                (*path, "pool", "resourceSliceCount"), spec.pool.resourceSliceCount, "must be greater than zero"
+            )
+        if spec.pool.generation < 0:
+            text = "must be greater than or equal to zero"
+            errors.invalid((*path, "pool", "generation"), spec.pool.generation, text)
+        _check_nodes(errors, path, spec)
+        check_each(errors, (*path, "devices"), spec.devices, _check_device, most=128, key=lambda device: device.name)
+        return errors
+
+    def validate_update(self, obj: ResourceSlice, old: ResourceSlice) -> list[FieldError]:
+        errors, new, before = Errors(), obj.spec, old.spec
+        errors.check_immutable(("spec", "pool", "name"), new.pool.name, before.pool.name)
+        errors.check_immutable(("spec", "driver"), new.driver, before.driver)
+        errors.check_immutable(("spec", "nodeName"), new.nodeName, before.nodeName)
+        return errors
+
+
+def _check_nodes(errors: Errors, path: Path, spec: ResourceSliceSpec) -> None:
+    """Requires one way to say which nodes have the devices."""
+    if spec.nodeName == "":
+        errors.invalid((*path, "nodeName"), "", "must be either unset or set to a non-empty string")
+    elif spec.nodeName is not None:
+        errors.check_subdomain((*path, "nodeName"), spec.nodeName)
+    if spec.nodeSelector is not None:
+        at = (*path, "nodeSelector")
+        check_node_selector(errors, at, spec.nodeSelector)
+        if len(terms := spec.nodeSelector.nodeSelectorTerms) != 1:
+            shown = [to_dict(term) for term in terms]
+            errors.invalid((*at, "nodeSelectorTerms"), shown, "must have exactly one node selector term")
+    if spec.allNodes is False:
+        errors.invalid((*path, "allNodes"), False, "must be either unset or set to true")
+    ways = [f"`{name}`" for name in ("nodeName", "nodeSelector", "allNodes") if getattr(spec, name)]
+    rule = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
+    if not ways:
+        errors.required(path, rule)
+    elif len(ways) > 1:
+        errors.invalid(path, f"{{{', '.join(ways)}}}", f"{rule}, but multiple fields are set")
+
+
+def _check_device(errors: Errors, path: Path, device: Device) -> None:
+    check_label(errors, (*path, "name"), device.name)
+    attributes, capacity = device.attributes or {}, device.capacity or {}
+    if (count := len(attributes) + len(capacity)) > MOST_ITEMS:
+        text = f"the total number of attributes and capacities must not exceed {MOST_ITEMS}"
+        errors.invalid(path, count, text)
+    for name, attribute in attributes.items():
+        check_qualified_name(errors, (*path, "attributes"), name)
+        _check_attribute(errors, (*path, "attributes", f"[{name}]"), attribute)
+    for name in capacity:
+        check_qualified_name(errors, (*path, "capacity"), name)
+
+
+def _check_attribute(errors: Errors, path: Path, attribute: DeviceAttribute) -> None:
+    values = to_dict(attribute)
+    if len(values) != 1:
+        errors.invalid(path, values or "", "exactly one value must be specified")
+    if attribute.version is not None and not _SEMVER.match(attribute.version):
+        text = "must be a string compatible with semver.org spec 2.0.0"
+        errors.invalid((*path, "version"), attribute.version, text)
+    for name, value in (("string", attribute.string), ("version", attribute.version)):
+        if value is not None and len(value.encode()) > _LONGEST_VALUE:
+            errors.too_long((*path, name), _LONGEST_VALUE)
 
 
 RESOURCE = Resource(

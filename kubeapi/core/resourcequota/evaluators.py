@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from kubeapi.core.resourcequota.claims import ClaimEvaluator
+from kubeapi.core.resourcequota.devices import ResourceClaimEvaluator
 from kubeapi.core.resourcequota.evaluator import COUNT, Evaluator
 from kubeapi.core.resourcequota.pods import PodEvaluator
 from kubeapi.core.resourcequota.services import ServiceEvaluator
@@ -19,6 +20,7 @@ SPECIAL: Mapping[Kind, Evaluator] = {
         PodEvaluator("", "pods"),
         ServiceEvaluator("", "services"),
         ClaimEvaluator("", "persistentvolumeclaims"),
+        ResourceClaimEvaluator("resource.k8s.io", "resourceclaims"),
     )
 }
 """The kinds that use more than their number."""

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from apimachinery.columns import AGE, NAME
+from apimachinery.errors import FieldError
 from apimachinery.resource import Column, Resource, Strategy
+from apimachinery.validation import Errors
 from kubeapi.resource._devices import GROUP
 from kubeapi.resource.resourceclaim.model import EXACT_COUNT, ResourceClaim, ResourceClaimSpec
+from kubeapi.resource.resourceclaim.validation import (
+    allocated_devices,
+    check_claim_spec,
+    check_claim_status,
+    device_id,
+)
 
 
 def default_claim(spec: ResourceClaimSpec) -> None:
@@ -23,9 +31,32 @@ class ResourceClaimStrategy(Strategy[ResourceClaim]):
     """Source: Kubernetes API reference, "ResourceClaim"."""
 
     generation_tracks_spec = False
+    compiles = True
+    kept_by_status = ("labels", "annotations", "finalizers", "ownerReferences")
 
     def default(self, obj: ResourceClaim) -> None:
         default_claim(obj.spec)
+
+    def validate(self, obj: ResourceClaim) -> list[FieldError]:
+        errors = Errors()
+        check_claim_spec(errors, ("spec",), obj.spec)
+        return errors
+
+    def validate_update(self, obj: ResourceClaim, old: ResourceClaim) -> list[FieldError]:
+        errors = Errors()
+        errors.check_immutable(("spec",), obj.spec, old.spec)
+        return errors
+
+    def prepare_status_update(self, obj: ResourceClaim, old: ResourceClaim) -> None:
+        """Forgets the state of devices that are no longer allocated."""
+        gone = allocated_devices(old.status) - allocated_devices(obj.status)
+        devices = [device for device in obj.status.devices or () if device_id(device) not in gone]
+        obj.status.devices = devices or None
+
+    def validate_status_update(self, obj: ResourceClaim, old: ResourceClaim) -> list[FieldError]:
+        errors = Errors()
+        check_claim_status(errors, ("status",), obj, old)
+        return errors
 
 
 def _state(obj: ResourceClaim, now: float) -> str:

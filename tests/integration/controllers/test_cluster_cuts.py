@@ -25,6 +25,7 @@ from controller_manager.controllers.cluster.resourcequota import CONTROLLER as Q
 from controller_manager.controllers.cluster.rootcacert import CONTROLLER as ROOT_CA
 from controller_manager.controllers.cluster.serviceaccount import CONTROLLER as ACCOUNT
 from controller_manager.controllers.cluster.serviceaccounttoken import CONTROLLER as TOKEN
+from controller_manager.controllers.devices.resourceclaim import CONTROLLER as RESOURCE_CLAIMS
 from controller_manager.controllers.network.endpoints import CONTROLLER as ENDPOINTS
 from controller_manager.controllers.network.endpointslice import CONTROLLER as SLICES
 from controller_manager.controllers.network.endpointslicemirroring import CONTROLLER as MIRRORING
@@ -424,3 +425,55 @@ async def test_an_autoscaled_workload_survives_a_death_at_every_write(api: ApiSe
         return Story((AUTOSCALER,), steps, detour)
 
     assert await play_every_cut(api, story) >= 3
+
+
+async def test_claims_of_devices_survive_a_death_at_every_write(api: ApiServer, namespace: str) -> None:
+    user, pods = User(api), f"/api/v1/namespaces/{namespace}/pods"
+    claims = f"/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaims"
+    spec = {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "c"}}]}}
+    result = {"request": "r", "driver": "d.example.com", "pool": "p", "device": "x"}
+    finalizer = "resource.kubernetes.io/delete-protection"
+
+    def steps(number: int) -> list[Step]:
+        name, own = f"cut-{number}", f"own-{number}"
+
+        def make() -> None:
+            user.create(claims, own, {"spec": spec})
+            entries = [
+                {"name": "own", "resourceClaimName": own},
+                {"name": "made", "resourceClaimTemplateName": name},
+            ]
+            user.create(pods, name, {"spec": {**pod(name, container())["spec"], "resourceClaims": entries}})
+            user.create(f"{claims.removesuffix('s')}templates", name, {"spec": {"spec": spec}})
+
+        def made() -> list[str]:
+            owned = [item["metadata"] for item in user.items(claims)]
+            return [item["name"] for item in owned if item.get("generateName") == f"{name}-made-"]
+
+        def is_noted() -> bool:
+            statuses = user.get(f"{pods}/{name}")["status"].get("resourceClaimStatuses")
+            return bool(statuses) and [{"name": "made", "resourceClaimName": claim} for claim in made()] == statuses
+
+        def allocate() -> None:
+            users = [{"resource": "pods", "name": name, "uid": user.get(f"{pods}/{name}")["metadata"]["uid"]}]
+            for claim in (own, *made()):
+                user.patch(f"{claims}/{claim}", {"metadata": {"finalizers": [finalizer]}})
+                status = {"allocation": {"devices": {"results": [result]}}, "reservedFor": users}
+                user.patch(f"{claims}/{claim}/status", {"status": status})
+
+        def end() -> None:
+            user.patch(f"{pods}/{name}/status", {"status": {"phase": "Succeeded"}})
+
+        def is_free() -> bool:
+            return made() == [] and user.get(f"{claims}/{own}")["status"] == {}
+
+        return [
+            Step(make, is_noted, "the claim that is made of a template"),
+            Step(allocate, lambda: True, ""),
+            Step(end, is_free, "the end of all use"),
+            Step(
+                lambda: user.delete(f"{claims}/{own}"), lambda: not user.get(f"{claims}/{own}"), "the end of the claim"
+            ),
+        ]
+
+    assert await play_every_cut(api, stories([RESOURCE_CLAIMS], steps)) >= 7
