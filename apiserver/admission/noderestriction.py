@@ -1,4 +1,4 @@
-"""NodeRestriction: a kubelet writes its own Node, Lease, CSINode and pods alone, and asks for tokens of its own pods.
+"""NodeRestriction: a kubelet writes its own Node, Lease, CSINode, slices and pods alone, and asks for tokens of these.
 Of a claim it writes how its volume grows.
 
 It can't label or taint its node into another role, and creates no pods but mirrors of those it runs by itself.
@@ -230,6 +230,17 @@ def _but_for_growth(claim: PersistentVolumeClaim) -> PersistentVolumeClaim:
     return copy
 
 
+# Devices
+
+
+def _slice(node: str, attributes: Attributes, lookup: Lookup) -> None:
+    """Other requests concern one slice, which the Node authorizer knows; a deletion may be of many."""
+    verbs = {CREATE: ("create", attributes.obj), DELETE: ("delete", attributes.old)}
+    verb, obj = verbs.get(attributes.operation, ("", None))
+    if obj is not None and obj.spec.nodeName != node:
+        raise refused(attributes, f"can only {verb} ResourceSlice with the same NodeName as the requesting node")
+
+
 # Tokens
 
 
@@ -302,10 +313,11 @@ RESTRICTIONS: dict[str, Restriction] = {
     "leases": _lease,
     "csinodes": _csi_node,
     "persistentvolumeclaims/status": _claim_status,
+    "resourceslices": _slice,
 }
 RESOURCES = (
     *("pods", "pods/status", "pods/eviction", "pods/binding", "pods/ephemeralcontainers", "pods/resize"),
     *("nodes", "nodes/status", "serviceaccounts/token", "leases.coordination.k8s.io", "csinodes.storage.k8s.io"),
-    "persistentvolumeclaims/status",
+    *("persistentvolumeclaims/status", "resourceslices.resource.k8s.io"),
 )
 ADMISSION = Plugin("NodeRestriction", frozenset({CREATE, UPDATE, DELETE}), frozenset(RESOURCES), mutate=admit)

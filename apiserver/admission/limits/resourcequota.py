@@ -12,7 +12,7 @@ from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plug
 from apiserver.admission.limits._accounts import QuotaAccounts
 from apiserver.admission.limits._charge import Limited
 from apiserver.admission.limits._configuration import read_limited
-from kubeapi.core.resourcequota.evaluators import evaluator_of
+from kubeapi._evaluators import evaluator_of
 
 
 def make(limited: tuple[Limited, ...] = ()) -> Plugin:

@@ -14,7 +14,7 @@ from apimachinery.errors import quote
 from apiserver.auth.authorization.authorizer import ALLOWED, NO_OPINION, Decision, Rules
 from apiserver.auth.authorization.defaults.components import NODE
 from apiserver.auth.authorization.follower import Changes
-from apiserver.auth.authorization.node_graph import NodeGraph
+from apiserver.auth.authorization.node_graph import NODE_NAME, NodeGraph
 from apiserver.auth.authorization.rules import Rule
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import User, node_of
@@ -42,6 +42,7 @@ class NodeAuthorizer:
             ("storage.k8s.io", "csinodes"): _csi_node,
             ("storage.k8s.io", "volumeattachments"): self._get_object,
             ("resource.k8s.io", "resourceclaims"): self._get_object,
+            ("resource.k8s.io", "resourceslices"): self._slice,
         }
 
     def authorize(self, user: User, info: RequestInfo) -> Decision:
@@ -99,6 +100,21 @@ class NodeAuthorizer:
             return _refused("can only create token subresource of serviceaccount")
         return self._used(node, info)
 
+    def _slice(self, node: str, info: RequestInfo) -> Decision:
+        """A create tells the node in its body: NodeRestriction looks at it."""
+        if info.subresource:
+            return _refused("cannot authorize ResourceSlice subresources")
+        if info.verb == "create":
+            return ALLOWED
+        if info.verb in ("get", "update", "patch", "delete"):
+            return self._used(node, info)
+        if info.verb not in ("watch", "list", "deletecollection"):
+            verbs = "get, watch, list, create, update, patch, delete, deletecollection"
+            return _refused(f"only the following verbs are allowed for a ResourceSlice: {verbs}")
+        if info.fields is not None and info.fields.exact(NODE_NAME) == node:
+            return ALLOWED
+        return _refused("can only list/watch/deletecollection resourceslices with nodeName field selector")
+
     def _pod(self, node: str, info: RequestInfo) -> Decision:
         if info.subresource == "status":
             return ALLOWED if info.verb in ("update", "patch") else NO_OPINION
@@ -110,7 +126,7 @@ class NodeAuthorizer:
             return ALLOWED
         if info.verb not in READ:
             return NO_OPINION
-        if info.fields is not None and info.fields.exact("spec.nodeName") == node:
+        if info.fields is not None and info.fields.exact(NODE_NAME) == node:
             return ALLOWED
         if info.verb == "get" or info.name:
             return self._used(node, info)

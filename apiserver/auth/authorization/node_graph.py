@@ -5,13 +5,15 @@ from __future__ import annotations
 from apimachinery.model import decode
 from apimachinery.splice import split_owners
 from apiserver.auth.authorization.follower import Changes, Follower
-from apiserver.auth.authorization.node_volumes import Attachments, BoundVolumes, Name
+from apiserver.auth.authorization.node_volumes import BoundVolumes, Name, NodeNames, attached_node
 from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.interface import DELETED, Entry
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.references import CLAIM, CONFIG_MAP, SECRET, pod_references
+from kubeapi.core.pod.references import CLAIM, CONFIG_MAP, RESOURCE_CLAIM, SECRET, pod_references
 from kubeapi.core.pod.resource import RESOURCE as PODS
+from kubeapi.resource.resourceslice import RESOURCE as SLICES
+from kubeapi.storage.volumeattachment import RESOURCE as ATTACHMENTS
 
 POD, SERVICE_ACCOUNT = "Pod", "ServiceAccount"
 KINDS = {
@@ -19,10 +21,12 @@ KINDS = {
     "secrets": SECRET,
     "configmaps": CONFIG_MAP,
     "persistentvolumeclaims": CLAIM,
+    "resourceclaims": RESOURCE_CLAIM,
     "serviceaccounts": SERVICE_ACCOUNT,
 }
 NODE_NAME = "spec.nodeName"
-EPHEMERAL_CONTAINERS = b'"ephemeralContainers":'
+LATE_REFERENCES = (b'"ephemeralContainers":', b'"resourceClaimStatuses":')
+"""What names objects and is added to a pod later."""
 
 
 Used = tuple[str, str, str]
@@ -43,8 +47,8 @@ class NodePods:
         return bool(self._entries)
 
     def put(self, entry: Entry) -> None:
-        """Takes the state of a pod. Of all that names objects, only ephemeral containers are added to a pod later."""
-        if entry.key not in self._entries or EPHEMERAL_CONTAINERS in entry.value:
+        """Takes the state of a pod. What it refers to is worked out again only if that may have changed."""
+        if entry.key not in self._entries or any(part in entry.value for part in LATE_REFERENCES):
             self._forget(entry.key)
         self._entries[entry.key] = entry
 
@@ -107,20 +111,23 @@ class PodsOfNodes(Follower):
 
 
 class NodeGraph:
-    """What a node has to do with: its pods, what they refer to, the volumes of their claims with their Secrets, and
-    what is attached to the node."""
+    """What a node has to do with: its pods, what they refer to, the volumes of their claims with their Secrets, what is
+    attached to the node, and the devices that its drivers publish."""
 
     def __init__(self, storage: Changes) -> None:
         self._pods = PodsOfNodes(storage)
         self._volumes = BoundVolumes(storage)
-        self._attachments = Attachments(storage)
+        self._own = {
+            "volumeattachments": NodeNames(storage, ATTACHMENTS, attached_node),
+            "resourceslices": NodeNames(storage, SLICES, lambda entry: entry.field(NODE_NAME)),
+        }
 
     def uses(self, node: str, resource: str, namespace: str, name: str) -> bool:
         if resource == "persistentvolumes":
             claim = self._volumes.claim(name)
             return claim is not None and self._has_claim(node, claim)
-        if resource == "volumeattachments":
-            return self._attachments.node(name) == node
+        if resource in self._own:
+            return self._own[resource].node(name) == node
         if self._pods.uses(node, (namespace, KINDS.get(resource, ""), name)):
             return True
         claims = self._volumes.claims_with_secret((namespace, name)) if resource == "secrets" else ()

@@ -1,10 +1,13 @@
-"""Which claims volumes are bound to, with which Secrets, and which nodes they are being attached to."""
+"""Which claims volumes are bound to, with which Secrets, and which nodes objects belong to."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from apimachinery.model import decode
+from apimachinery.resource import Resource
 from apimachinery.splice import split_owners
 from apiserver.auth.authorization.follower import Changes, Follower
 from apiserver.storage.cache.ring import TableChange
@@ -12,7 +15,6 @@ from apiserver.storage.interface import DELETED, Entry
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolume.references import volume_secrets
 from kubeapi.core.persistentvolume.resource import RESOURCE as VOLUMES
-from kubeapi.storage.volumeattachment import RESOURCE as ATTACHMENTS
 from kubeapi.storage.volumeattachment import VolumeAttachment
 
 Name = tuple[str, str]
@@ -72,11 +74,12 @@ class BoundVolumes(Follower):
                 del self._by_secret[secret]
 
 
-class Attachments(Follower):
-    """The nodes that volumes are attached to, by the name of the VolumeAttachment."""
+class NodeNames(Follower):
+    """The node that each object of a kind belongs to, by the object's name. It can't be changed."""
 
-    def __init__(self, storage: Changes) -> None:
-        super().__init__(storage, ATTACHMENTS)
+    def __init__(self, storage: Changes, resource: Resource[Any], node: Callable[[Entry], str]) -> None:
+        super().__init__(storage, resource)
+        self._node = node
         self._nodes: dict[str, str] = {}
 
     def node(self, name: str) -> str | None:
@@ -89,12 +92,15 @@ class Attachments(Follower):
     def take(self, change: TableChange) -> None:
         if change.type == DELETED:
             self._nodes.pop(change.entry.name, None)
-        elif change.previous is None:  # the node of an attachment can't be changed
+        elif change.previous is None:
             self.put(change.entry)
 
     def put(self, entry: Entry) -> None:
-        attachment = decode(VolumeAttachment, split_owners(entry.value)[0])
-        self._nodes[attachment.name] = attachment.spec.nodeName
+        self._nodes[entry.name] = self._node(entry)
+
+
+def attached_node(entry: Entry) -> str:
+    return decode(VolumeAttachment, split_owners(entry.value)[0]).spec.nodeName
 
 
 def _decoded(entry: Entry) -> PersistentVolume:

@@ -10,7 +10,7 @@ from apimachinery.errors import StatusError
 from apimachinery.meta import Object
 from componentbase import logs
 from componentbase.tasks import wait_for
-from kubeapi.core.resourcequota.evaluators import Kind
+from kubeapi._evaluators import Kind
 from kubeclient.controller import ControllerContext
 from kubeclient.discovery import APIResource, discover
 from kubeclient.informer import Informer

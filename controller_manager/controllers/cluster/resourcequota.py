@@ -13,9 +13,9 @@ from apimachinery.meta import Object
 from apimachinery.quantity import ResourceList
 from controller_manager.controllers.cluster._countedkinds import READ_SECONDS, CountedKinds
 from controller_manager.controllers.cluster._quotausage import IN_FLIGHT_SECONDS, Charges, settled, usage_of
+from kubeapi._evaluators import SPECIAL, Kind, evaluator_of, kinds_of
 from kubeapi.core.resourcequota.amounts import among, same
 from kubeapi.core.resourcequota.evaluator import Evaluator
-from kubeapi.core.resourcequota.evaluators import SPECIAL, Kind, evaluator_of, kinds_of
 from kubeapi.core.resourcequota.model import ResourceQuota
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Every, Result, Source, Watch, after
 from kubeclient.informer import Informer

@@ -17,6 +17,7 @@ EnvironmentKind = Literal["Secret", "ConfigMap"]
 SECRET: EnvironmentKind = "Secret"
 CONFIG_MAP: EnvironmentKind = "ConfigMap"
 CLAIM = "PersistentVolumeClaim"
+RESOURCE_CLAIM = "ResourceClaim"
 
 Reference = tuple[str, str]
 """Kind and name."""
@@ -25,9 +26,11 @@ _SOURCES_WITH_SECRET_REF = ("cephfs", "cinder", "flexVolume", "iscsi", "rbd", "s
 
 
 def pod_references(pod: Pod) -> frozenset[Reference]:
-    """Returns what the volumes, the containers' variables and the pull secrets of a pod name."""
-    from_volumes = (reference for volume in pod.spec.volumes or () for reference in _of_volume(pod.name, volume))
-    return frozenset((kind, name) for kind, name in from_volumes if name) | environment_references(pod.spec)
+    """Returns what the volumes, the containers' variables, the pull secrets and the claims of a pod name."""
+    named = [reference for volume in pod.spec.volumes or () for reference in _of_volume(pod.name, volume)]
+    for entry in (*(pod.spec.resourceClaims or ()), *(pod.status.resourceClaimStatuses or ())):
+        named.append((RESOURCE_CLAIM, entry.resourceClaimName or ""))
+    return frozenset((kind, name) for kind, name in named if name) | environment_references(pod.spec)
 
 
 def claim_name(pod_name: str, volume: Volume) -> str:

@@ -16,7 +16,7 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.scheduling.affinity import Toleration
 from kubeapi.core.pod.scheduling.nodeselection import required_terms
 from kubeapi.core.pod.spec import PodSpec
-from kubeapi.core.pod.status import ContainerStatus
+from kubeapi.core.pod.status import ContainerStatus, PodResourceClaimStatus
 from kubeapi.core.pod.strategy.deprecations import APPARMOR_OF_CONTAINER
 
 _SPEC: Path = ("spec",)
@@ -62,12 +62,26 @@ def check_status_update(errors: Errors, pod: Pod, old: Pod) -> None:
         at = (*_STATUS, "nominatedNodeName")
         errors.check_messages(at, status.nominatedNodeName, dns_subdomain_errors(status.nominatedNodeName))
     _check_addresses(errors, [item.ip for item in status.podIPs or ()])
+    if status.resourceClaimStatuses:
+        _check_claims(errors, status.resourceClaimStatuses, {item.name for item in pod.spec.resourceClaims or ()})
     if pod.spec.restartPolicy != "Always":
         before = old.status
         _check_transitions(errors, "containerStatuses", pod, status.containerStatuses, before.containerStatuses)
         _check_transitions(
             errors, "initContainerStatuses", pod, status.initContainerStatuses, before.initContainerStatuses
         )
+
+
+def _check_claims(errors: Errors, statuses: list[PodResourceClaimStatus], names: set[str]) -> None:
+    seen = set[str]()
+    for index, status in enumerate(statuses):
+        at = (*_STATUS, "resourceClaimStatuses", index, "name")
+        if status.name not in names:
+            errors.invalid(at, status.name, "must match the name of an entry in `spec.resourceClaims`")
+        if status.name in seen:
+            errors.duplicate(at, status.name)
+        seen.add(status.name)
+        errors.check_subdomain(at, status.resourceClaimName)
 
 
 def _check_annotations(errors: Errors, pod: Pod, old: Pod) -> None:

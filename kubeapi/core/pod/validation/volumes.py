@@ -246,6 +246,8 @@ def check_resource_claims(errors: Errors, path: Path, claims: Iterable[Any]) -> 
         elif not claim.resourceClaimName and not claim.resourceClaimTemplateName:
             text = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
             errors.invalid(at, claim.name, text)
+        for field in ("resourceClaimName", "resourceClaimTemplateName"):
+            errors.check_subdomain((*at, field), getattr(claim, field))
     return frozenset(names)
 
 

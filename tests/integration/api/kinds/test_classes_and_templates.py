@@ -233,3 +233,30 @@ LINES = [
 def test_kubectl_and_mini_kubectl_show_the_same(pair: Pair, line: str) -> None:
     done = pair.same(line)
     assert done.returncode == 0, done.stderr
+
+
+def test_devices_are_for_administration_where_the_namespace_says_so(api: ApiServer, namespace: str) -> None:
+    claims = f"/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaims"
+    templates = f"/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaimtemplates"
+    spec = {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "c", "adminAccess": True}}]}}
+    result = {"request": "r", "driver": "d.example.com", "pool": "p", "device": "x", "adminAccess": True}
+    status = {"status": {"allocation": {"devices": {"results": [result]}}}}
+    text = "admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the containing"
+
+    def written() -> list[tuple[int, str]]:
+        answers = [
+            api.http.post(claims, json={"metadata": {"name": "admin"}, "spec": spec}),
+            api.http.post(templates, json={"metadata": {"name": "admin"}, "spec": {"spec": spec}}),
+            api.http.patch(f"{claims}/plain/status", json=status, headers=MERGE),
+        ]
+        fields = [answer.json().get("details", {}).get("causes", [{}])[0].get("field", "") for answer in answers]
+        assert all(text in answer.text for answer in answers if answer.status_code == 422)
+        return [(answer.status_code, field) for answer, field in zip(answers, fields, strict=True)]
+
+    plain = {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "c"}}]}}
+    assert api.http.post(claims, json={"metadata": {"name": "plain"}, "spec": plain}).status_code == 201
+    asking = "spec.devices.requests[0].adminAccess"
+    assert written() == [(422, asking), (422, asking), (422, "status.allocation.devices.results[0].adminAccess")]
+    label = {"metadata": {"labels": {"resource.kubernetes.io/admin-access": "true"}}}
+    assert api.http.patch(f"/api/v1/namespaces/{namespace}", json=label, headers=MERGE).status_code == 200
+    assert written() == [(201, ""), (201, ""), (200, "")]

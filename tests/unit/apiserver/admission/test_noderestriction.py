@@ -25,6 +25,7 @@ from kubeapi.core.persistentvolumeclaim.resource import RESOURCE as CLAIMS
 from kubeapi.core.pod.resource import RESOURCE as PODS
 from kubeapi.core.serviceaccount import RESOURCE as ACCOUNTS
 from kubeapi.policy.eviction import RESOURCE as EVICTIONS
+from kubeapi.resource.resourceslice import RESOURCE as SLICES
 from kubeapi.storage.csidriver import RESOURCE as DRIVERS
 from kubeapi.storage.csinode import RESOURCE as CSI_NODES
 from tests.kits.kinds import load
@@ -294,3 +295,11 @@ def test_a_node_writes_of_a_claim_how_it_grows() -> None:
     only = 'node "n1" is not allowed to update fields other than status.quantity and status.conditions'
     for changed in (claim(phase="Lost"), claim({"labels": {"a": "b"}}), claim(accessModes=["ReadWriteMany"])):
         assert check(CLAIMS, changed, claim(), subresource="status") == only
+
+
+def test_slices_are_of_the_node() -> None:
+    own, foreign = ({"metadata": {"name": "s"}, "spec": {"nodeName": name}} for name in ("n1", "n2"))
+    same = "ResourceSlice with the same NodeName as the requesting node"
+    assert [check(SLICES, own), check(SLICES, foreign)] == ["", f"can only create {same}"]
+    assert [check(SLICES, None, own), check(SLICES, None, foreign)] == ["", f"can only delete {same}"]
+    assert check(SLICES, own, own) == ""

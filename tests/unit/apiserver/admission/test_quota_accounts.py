@@ -15,8 +15,8 @@ from apiserver.admission.limits._accounts import QuotaAccounts
 from apiserver.auth.authorization.authorizer import AlwaysAllow
 from apiserver.request.user import ANONYMOUS
 from apiserver.storage.interface import Entry, RevisionConflict
+from kubeapi._evaluators import evaluator_of
 from kubeapi.core.configmap import RESOURCE as CONFIGMAPS
-from kubeapi.core.resourcequota.evaluators import evaluator_of
 from kubeapi.core.resourcequota.model import ResourceQuota
 from kubeapi.core.resourcequota.resource import RESOURCE as QUOTAS
 from tests.kits.kinds import load

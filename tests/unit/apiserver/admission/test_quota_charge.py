@@ -10,8 +10,8 @@ import pytest
 from apiserver.admission.limits._charge import Ledger, NotCovered, QuotaRefusal, QuotaRequest, charge
 from apiserver.admission.limits._configuration import read_limited
 from componentbase.configfile import ConfigFileError
+from kubeapi._evaluators import evaluator_of
 from kubeapi.core.pod.resource import RESOURCE as PODS
-from kubeapi.core.resourcequota.evaluators import evaluator_of
 from kubeapi.core.resourcequota.resource import RESOURCE as QUOTAS
 from kubeapi.core.service.resource import RESOURCE as SERVICES
 from tests.kits.kinds import NOW, load, pod

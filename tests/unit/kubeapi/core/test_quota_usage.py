@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from kubeapi._evaluators import evaluator_of, kinds_of
 from kubeapi.core.persistentvolumeclaim.resource import RESOURCE as CLAIMS
 from kubeapi.core.pod.resource import RESOURCE as PODS
 from kubeapi.core.resourcequota.amounts import exceeding, growth, same, total
 from kubeapi.core.resourcequota.evaluator import Evaluator
-from kubeapi.core.resourcequota.evaluators import evaluator_of, kinds_of
 from kubeapi.core.resourcequota.model import ScopedResourceSelectorRequirement
 from kubeapi.core.resourcequota.resource import RESOURCE as QUOTAS
 from kubeapi.core.service.resource import RESOURCE as SERVICES
+from kubeapi.resource.resourceclaim.resource import RESOURCE as RESOURCE_CLAIMS
 from tests.kits.kinds import FIVE_MINUTES_AGO, NOW, load, pod
 
 Dict = dict[str, Any]
@@ -294,3 +295,25 @@ def test_a_claim_is_in_the_scope_of_its_attributes_class(
 ) -> None:
     condition = ScopedResourceSelectorRequirement(scopeName="VolumeAttributesClass", operator=operator, values=values)
     assert evaluator("", "persistentvolumeclaims").in_scope(claim(spec, status), condition) is fits
+
+
+def test_a_resource_claim_uses_the_most_devices_that_it_may_get() -> None:
+    devices = ".deviceclass.resource.k8s.io/devices"
+    either = [{"name": "a", "deviceClassName": "big"}, {"name": "b", "deviceClassName": "big", "count": 3}]
+    requests = [
+        {"name": "two", "exactly": {"deviceClassName": "small", "count": 2}},
+        {"name": "one", "exactly": {"deviceClassName": "small"}},
+        {
+            "name": "either",
+            "firstAvailable": [*either, {"name": "c", "deviceClassName": "all", "allocationMode": "All"}],
+        },
+    ]
+    obj = load(RESOURCE_CLAIMS, {"metadata": {"name": "c"}, "spec": {"devices": {"requests": requests}}})
+    claims = evaluator("resource.k8s.io", "resourceclaims")
+    assert claims.usage(obj, NOW) == {
+        "count/resourceclaims.resource.k8s.io": "1",
+        f"small{devices}": "3",
+        f"big{devices}": "3",
+        f"all{devices}": "32",
+    }
+    assert kinds_of([f"gold{devices}"]) == {("resource.k8s.io", "resourceclaims")}

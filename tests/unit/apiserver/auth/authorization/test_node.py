@@ -20,6 +20,7 @@ from apiserver.storage.cache.table import Table
 from apiserver.storage.interface import Entry
 from kubeapi.core.persistentvolume.resource import RESOURCE as VOLUMES
 from kubeapi.core.pod.resource import RESOURCE as PODS
+from kubeapi.resource.resourceslice import RESOURCE as SLICES
 from kubeapi.storage.volumeattachment import RESOURCE as ATTACHMENTS
 
 Dict = dict[str, Any]
@@ -28,6 +29,7 @@ N1 = User("system:node:n1", groups=("system:nodes", "system:authenticated"))
 NS = "/api/v1/namespaces/ns"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 CSI_NODES = "/apis/storage.k8s.io/v1/csinodes"
+DEVICES = "/apis/resource.k8s.io/v1"
 UNRELATED = "no relationship found between node 'n1' and this object"
 MIRROR = {"kubernetes.io/config.mirror": "x"}
 
@@ -36,7 +38,7 @@ class Cache:
     """The watch cache of pods, volumes and attachments."""
 
     def __init__(self, *pods: Dict) -> None:
-        self.tables = {resource.plural: Table(resource) for resource in (PODS, VOLUMES, ATTACHMENTS)}
+        self.tables = {resource.plural: Table(resource) for resource in (PODS, VOLUMES, ATTACHMENTS, SLICES)}
         self.revision = 0
         for pod in pods:
             self.put(pod)
@@ -108,6 +110,14 @@ PODS_OF_N1 = Cache(
     pod("other", "n2", "others"),
     pod("waiting", "", "unbound"),
 )
+PODS_OF_N1.put(
+    {
+        **pod("devices", "n1", resourceClaims=[{"name": "a", "resourceClaimName": "named"}, {"name": "b"}]),
+        "status": {"resourceClaimStatuses": [{"name": "b", "resourceClaimName": "made"}]},
+    }
+)
+PODS_OF_N1.put({"metadata": {"name": "own"}, "spec": {"nodeName": "n1"}}, SLICES)
+PODS_OF_N1.put({"metadata": {"name": "foreign"}, "spec": {"nodeName": "n2"}}, SLICES)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +151,13 @@ PODS_OF_N1 = Cache(
         f"DELETE {LEASES}/n1",
         f"POST {CSI_NODES}",
         f"PATCH {CSI_NODES}/n1",
+        f"POST {DEVICES}/resourceslices",
+        f"GET {DEVICES}/resourceslices/own",
+        f"DELETE {DEVICES}/resourceslices/own",
+        f"WATCH {DEVICES}/resourceslices?spec.nodeName=n1",
+        f"DELETE {DEVICES}/resourceslices?spec.nodeName=n1",
+        f"GET {DEVICES}/namespaces/ns/resourceclaims/named",
+        f"GET {DEVICES}/namespaces/ns/resourceclaims/made",
         "LIST /api/v1/services",
         "WATCH /apis/node.k8s.io/v1/runtimeclasses",
         f"POST {NS}/events",
@@ -206,6 +223,14 @@ def test_a_node_may_do_what_a_kubelet_needs(line: str) -> None:
         (f"GET {CSI_NODES}/n2", "can only access CSINode with the same name as the requesting node"),
         (f"LIST {CSI_NODES}", "can only get, create, update, patch, or delete a CSINode"),
         (f"GET {CSI_NODES}/n1/x", "cannot authorize CSINode subresources"),
+        (f"PUT {DEVICES}/resourceslices/foreign", UNRELATED),
+        (f"GET {DEVICES}/resourceslices/own/x", "cannot authorize ResourceSlice subresources"),
+        (
+            f"LIST {DEVICES}/resourceslices",
+            "can only list/watch/deletecollection resourceslices with nodeName field selector",
+        ),
+        (f"GET {DEVICES}/namespaces/ns/resourceclaims/other", UNRELATED),
+        (f"PATCH {DEVICES}/namespaces/ns/resourceclaims/made", "can only get individual resources of this type"),
         (f"POST {NS}/services", ""),
         ("LIST /apis/apps/v1/deployments", ""),
         ("GET /metrics", ""),

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from apimachinery.names import dns_subdomain_errors
 from kubeapi.core.pod.resource import RESOURCE as PODS
 from tests.kits.kinds import load, merged, pod, status_problems, update_problems
 
@@ -11,6 +12,7 @@ FIXED = (
     "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
     "changed: "
 )
+CLAIM_STATUS = "status.resourceClaimStatuses"
 IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 TWO = {"containers": [{"name": "app", "image": "app:1"}, {"name": "b", "image": "b"}]}
 SAME_TOLERATION = "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"
@@ -151,10 +153,24 @@ def test_containers_come_back_only_where_the_policy_says_so(
         ),
         ({"podIPs": [{"ip": "1.1.1.1"}, {"ip": "fd00::1"}]}, []),
         ({"podIP": "10.0.0.1"}, []),
+        (
+            {
+                "resourceClaimStatuses": [
+                    {"name": "d", "resourceClaimName": "x"},
+                    {"name": "e", "resourceClaimName": "X"},
+                ]
+            },
+            [
+                f'{CLAIM_STATUS}[1].name: Invalid value: "e": must match the name of an entry in `spec.resourceClaims`',
+                *(f'{CLAIM_STATUS}[1].name: Invalid value: "X": {text}' for text in dns_subdomain_errors("X")),
+            ],
+        ),
+        ({"resourceClaimStatuses": [{"name": "d"}] * 2}, [f'{CLAIM_STATUS}[1].name: Duplicate value: "d"']),
     ],
 )
 def test_each_fault_of_a_pod_status_is_named(status: dict[str, Any], expected: list[str]) -> None:
-    assert status_problems(PODS, pod(), pod(status=status)) == expected
+    spec = {"resourceClaims": [{"name": "d", "resourceClaimTemplateName": "t"}]}
+    assert status_problems(PODS, pod(spec), pod(spec, status=status)) == expected
 
 
 def test_a_status_update_keeps_the_qos_class() -> None:

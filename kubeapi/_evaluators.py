@@ -1,4 +1,4 @@
-"""The evaluator of each kind."""
+"""What measures the objects of each kind for quotas."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from kubeapi.core.resourcequota.claims import ClaimEvaluator
-from kubeapi.core.resourcequota.devices import ResourceClaimEvaluator
 from kubeapi.core.resourcequota.evaluator import COUNT, Evaluator
 from kubeapi.core.resourcequota.pods import PodEvaluator
 from kubeapi.core.resourcequota.services import ServiceEvaluator
+from kubeapi.resource.resourceclaim.quota import ResourceClaimEvaluator
 
 Kind = tuple[str, str]
 """Group and plural."""
