@@ -11,7 +11,14 @@ from apimachinery.model import Model, Required
 GROUP = "resource.k8s.io"
 NODE_NAME = "spec.nodeName"
 
-Off = Annotated[Any, AfterValidator(lambda value: None), Required(False)]
+
+class Dropped:
+    """Marks a field that is never kept."""
+
+    __slots__ = ()
+
+
+Off = Annotated[Any, AfterValidator(lambda value: None), Required(False), Dropped()]
 """A field of a feature that is off by default: clients may send it, and it is dropped."""
 
 

@@ -17,12 +17,16 @@ from kubeapi.resource._devices import GROUP, DeviceConfiguration, DeviceSelector
 from kubeapi.resource._selectors import check_selector
 
 
+class DeviceClassConfiguration(DeviceConfiguration, protobuf="(opaque)"):
+    """Parameters for a driver of the class."""
+
+
 class DeviceClassSpec(Model, protobuf="selectors config"):
     """The devices of the class."""
 
     selectors: list[DeviceSelector] | None = None
     """Conditions that a device of the class must meet, all of them."""
-    config: list[DeviceConfiguration] | None = None
+    config: list[DeviceClassConfiguration] | None = None
     """Parameters that drivers get with every device claimed by the class."""
     extendedResourceName: Off = None
     """An extended resource that the class provides. The feature is off: the field is dropped."""

@@ -57,7 +57,7 @@ class DeviceCapacity(Model, protobuf="value"):
     """An amount of something that a device has."""
 
     value: Quantity = "0"
-    """The amount."""
+    """The amount that the device has."""
     requestPolicy: Off = None
     """The way in which requests share the amount. The feature is off: the field is dropped."""
 

@@ -31,6 +31,8 @@ class Api:
         for resource in self._resources:
             module = resource.model.__module__
             self._homes[module] = self._homes[module.removesuffix(".model")] = (resource.group, resource.version)
+            package = module.removesuffix(".model").rpartition(".")[0]  # with what its kinds share
+            self._homes.setdefault(package, (resource.group, resource.version))
         for sub in sorted(subresources, key=lambda sub: sub.name):
             version = f"{sub.group}/{sub.version}" if sub.group else sub.version
             kind = catalogue.by_kind(version, sub.kind)

@@ -295,7 +295,12 @@ def discovery_paths(groups: dict[str, list[str]]) -> Iterator[Path]:
             text = f"The resources of {f'{group}/{version}' if group else version}."
             yield _discovery(root, f"/{root}/", name, tag_of(group, version), APIResourceList, text)
     yield _discovery("version", "/version/", "getCodeVersion", "version", Info, "The version of the server.")
+    for root, tag, name, text in (
+        (".well-known/openid-configuration", "WellKnown", "Configuration", "Where the keys of the token issuer are."),
+        ("openid/v1/jwks", "openid", "Keyset", "The keys of the token issuer, as a JSON Web Key Set."),
+    ):
+        yield _discovery(root, f"/{root}/", f"getServiceAccountIssuerOpenID{name}", tag, None, text)
 
 
-def _discovery(document: str, path: str, name: str, tag: str, model: type[Model], text: str) -> Path:
+def _discovery(document: str, path: str, name: str, tag: str, model: type[Model] | None, text: str) -> Path:
     return Path(document, path, (), (Operation("get", name, text, tag, {200: (model,)}, produces=(JSON,)),))

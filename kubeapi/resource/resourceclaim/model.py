@@ -61,7 +61,7 @@ class DeviceRequest(Model, protobuf="name exactly firstAvailable"):
     name: str = ""
     """The name of the request, a DNS label, for containers and constraints."""
     exactly: ExactDeviceRequest | None = None
-    """The devices."""
+    """The devices of one class that are asked for."""
     firstAvailable: list[DeviceSubRequest] | None = None
     """Alternatives in the order in which they are tried, at most 8."""
 
@@ -140,7 +140,7 @@ class DeviceAllocationResult(Model, protobuf="results config"):
     """The devices that were allocated."""
 
     results: list[DeviceRequestAllocationResult] | None = None
-    """The devices."""
+    """The devices that were allocated, at most 32."""
     config: list[DeviceAllocationConfiguration] | None = None
     """Parameters for their drivers: those of the classes first, then the claim's."""
 

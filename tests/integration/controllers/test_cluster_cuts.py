@@ -389,6 +389,9 @@ async def test_an_autoscaled_workload_survives_a_death_at_every_write(api: ApiSe
     def story(number: int) -> Story:
         name, depth = f"cut-{number}", 45
 
+        async def group() -> bytes:
+            return orjson.dumps({"preferredVersion": {"version": "v1beta1"}})
+
         async def measured() -> bytes:
             item = {"metricName": "depth", "timestamp": "2026-01-01T00:00:00Z", "value": str(depth)}
             return orjson.dumps({"items": [item]})
@@ -415,6 +418,8 @@ async def test_an_autoscaled_workload_survives_a_death_at_every_write(api: ApiSe
             return bool(size == replicas == user.get(f"{autoscalers}/{name}")["status"].get("desiredReplicas"))
 
         def detour(method: str, path: str) -> Awaitable[bytes] | None:
+            if path == "/apis/external.metrics.k8s.io":
+                return group()
             return measured() if path.partition("?")[0].endswith("/depth") else None
 
         steps = [
