@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import struct
 import threading
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -364,3 +366,36 @@ def test_flows_of_a_deleted_udp_service_are_forgotten(node: ProxiedNode) -> None
         client.settimeout(0.2)
         with pytest.raises((TimeoutError, OSError)):
             ask_udp(client, CLUSTER_IP, 80)
+
+
+def test_sctp_is_led_as_the_others(node: ProxiedNode) -> None:
+    """By packets written by hand: a kernel may track SCTP and have no sockets of it."""
+    node.apply(node.service(1, protocol="sctp"))
+    listener = node.pods[0].run(raw_sctp)
+    listener.settimeout(5)
+    sender = node.outside.run(raw_sctp)
+    with closing(listener), closing(sender):
+        sender.sendto(sctp_init(40000, 80), (CLUSTER_IP, 0))
+        packet = listener.recv(1000)
+    header = packet[4 * (packet[0] & 15) :]
+    assert struct.unpack("!HH", header[:4])[1] == SERVE_PORT
+
+
+def raw_sctp() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_RAW, 132)
+
+
+def sctp_init(source: int, target: int) -> bytes:
+    """The first packet of an association. Source: RFC 9260, sections 3 and 3.3.2."""
+    chunk = struct.pack("!BBHIIHHI", 1, 0, 20, 1, 65536, 1, 1, 1)
+    head = struct.pack("!HHI", source, target, 0)
+    return head + struct.pack("<I", crc32c(head + bytes(4) + chunk)) + chunk
+
+
+def crc32c(data: bytes) -> int:
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
