@@ -7,17 +7,20 @@ administrator's kubeconfig goes to `.cluster/` in the project's folder on the ma
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, REGION, ZONE
 from mini_cluster.cluster.components import CONTROLLER_MANAGER, NODE_ROUTES, SCHEDULER
 from mini_cluster.cluster.layout import INGRESS_CONTROLLER, METRICS_SERVER
 from mini_cluster.pki.certificates import ensure
 from mini_cluster.pki.encryption import ensure_encryption
 from mini_cluster.pki.identities import (
     LOCAL_HOSTS,
+    cloud_certificates,
     control_plane_certificates,
     node_certificates,
     node_routes_certificate,
@@ -34,24 +37,30 @@ def main() -> int:
     parser.add_argument("--pki", type=Path, required=True, help="folder for certificates and the daemons' kubeconfigs")
     parser.add_argument("--project", type=Path, required=True, help="the project's folder, for .cluster/kubeconfig")
     parser.add_argument("--api-port", type=int, default=API_PORT, help="the API server's port on the machine")
+    parser.add_argument("--inventory", type=Path, required=True, help="the local cloud's file")
+    parser.add_argument("--balancers", required=True, metavar="NETWORK", help="from which balancers get addresses")
     parser.add_argument("nodes", nargs="*", metavar="NODE=ADDRESS", help="worker hosts")
     options = parser.parse_args()
     nodes = dict(item.split("=", 1) for item in options.nodes)
     certificates = control_plane_certificates((*LOCAL_HOSTS, API_HOST), (*LOCAL_HOSTS, ETCD_HOST))
     certificates.append(node_routes_certificate())
+    certificates += cloud_certificates()
     for node, address in nodes.items():
         certificates += node_certificates(node, (address, "127.0.0.1"))
     remade = ensure(options.pki, certificates, datetime.now(UTC))
     ensure_encryption(options.pki / "encryption.yaml")
     print(f"{len(remade)} certificates made, {len(certificates) + 2 - len(remade)} kept")
     write_kubeconfigs(options.pki, list(nodes))
+    # The hosts themselves are compose's own business.
+    cloud = {"cluster": "compose", "region": REGION, "zone": ZONE, "hosts": [], "balancers": [options.balancers]}
+    options.inventory.write_text(json.dumps(cloud))
     write_for_owner(options.project, options.pki, options.api_port)
     return 0
 
 
 def write_kubeconfigs(pki: Path, nodes: list[str]) -> None:
     """Writes a kubeconfig for each daemon, beside the certificates."""
-    names = [CONTROLLER_MANAGER, SCHEDULER, INGRESS_CONTROLLER, METRICS_SERVER, NODE_ROUTES]
+    names = [CONTROLLER_MANAGER, SCHEDULER, CLOUD_CONTROLLER_MANAGER, INGRESS_CONTROLLER, METRICS_SERVER, NODE_ROUTES]
     for node in nodes:
         names += [f"{daemon}-{node}" for daemon in ("kubelet", "kube-proxy", "kube-dns", "netagent")]
     for name in names:

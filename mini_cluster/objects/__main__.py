@@ -11,6 +11,7 @@ from time import monotonic
 from mini_cluster.api import AdminApi
 from mini_cluster.cluster.families import SERVICE_CIDRS, dns_address
 from mini_cluster.errors import ApiError
+from mini_cluster.objects.cloud import ensure_cloud_roles
 from mini_cluster.objects.making import ensure_objects, try_again
 
 PATIENCE_SECONDS = 120.0
@@ -26,6 +27,7 @@ def main() -> int:
     with closing(AdminApi.at(options.server, options.pki)) as api:
         try:
             try_again(lambda: ensure_objects(api, addresses, options.metrics_server), monotonic() + PATIENCE_SECONDS)
+            ensure_cloud_roles(api)
         except ApiError as error:
             print(f"error: the cluster's objects can't be made: {error}", file=sys.stderr)
             return 1

@@ -59,6 +59,14 @@ def node_routes_certificate() -> Certificate:
     return Certificate(NODE_ROUTES, "system:kube-proxy")  # which may watch Nodes
 
 
+def cloud_certificates() -> list[Certificate]:
+    """Returns those of the local cloud's daemons."""
+    return [
+        Certificate(name, f"system:{name}", hosts=LOCAL_HOSTS)
+        for name in (CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER)
+    ]
+
+
 def cluster_certificates(state: ClusterState, hostname: str) -> list[Certificate]:
     """Returns all certificates for a cluster of processes on this machine."""
     outside = [state.join_address] if state.join_address else []
@@ -67,10 +75,7 @@ def cluster_certificates(state: ClusterState, hostname: str) -> list[Certificate
     if state.has_networks:
         certificates.append(node_routes_certificate())
     if state.cloud:
-        certificates += [
-            Certificate(name, f"system:{name}", hosts=LOCAL_HOSTS)
-            for name in (CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER)
-        ]
+        certificates += cloud_certificates()
     for node in state.nodes:
         certificates += node_certificates(
             node.name, (*(each.node_ip(node.index) for each in state.networks), "127.0.0.1")

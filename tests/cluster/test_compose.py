@@ -165,6 +165,27 @@ def test_the_guestbook_is_served_through_both_workers(up: ComposeCluster) -> Non
         assert name in page, "the API server reaches pods on both workers"
 
 
+def test_the_guestbook_is_reached_by_a_balancer_and_by_an_ingress(up: ComposeCluster) -> None:
+    up.kubectl("patch", "service", "guestbook", "-p", '{"spec": {"type": "LoadBalancer"}}')
+    shown = "jsonpath={.status.loadBalancer.ingress[0].ip}"
+    address = eventually(lambda: up.kubectl("get", "service", "guestbook", "-o", shown), "an address")
+    assert address == "172.31.240.129"
+    backend = {"service": {"name": "guestbook", "port": {"number": 80}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    rules = [{"host": "book.example.com", "http": {"paths": [path]}}]
+    ingress = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "book"}}
+    (up.folder / "ingress.json").write_text(json.dumps(ingress | {"spec": {"rules": rules}}))
+    up.kubectl("apply", "-f", str(up.folder / "ingress.json"))
+    for url in (f"http://{address}/", "http://127.0.0.1:8080/"):
+        ask = f"r.urlopen(r.Request('{url}', headers={{'host': 'book.example.com'}}), timeout=3)"
+        read = [sys.executable, "-c", f"import urllib.request as r; print({ask}.read().decode())"]
+
+        def is_served(read: list[str] = read) -> bool:
+            return "guestbook-" in up.host.run(*read, check=False).stdout
+
+        eventually(is_served, f"the guestbook at {url}")
+
+
 def test_each_worker_has_a_dns_of_its_own(up: ComposeCluster) -> None:
     address = up.kubectl("get", "service", "guestbook", "-o", "jsonpath={.spec.clusterIP}")
     ask = dns_command("guestbook.default.svc.cluster.local")
