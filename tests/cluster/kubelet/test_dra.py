@@ -106,7 +106,7 @@ def test_devices_are_prepared_for_pods_and_given_back(mk: CommandLine, image: st
     pods.remove("own", "first", "second")
     eventually(lambda: mk.try_run("get", "resourceclaim", made).returncode != 0, "it goes with its pod")
     assert driver.methods().count("Unprepare") == 2
-    assert not list(CDI.glob(f"{DRIVER}-*"))
+    assert driver.prepared() == []
 
 
 @pytest.mark.slow
@@ -121,4 +121,4 @@ def test_a_kubelet_that_is_killed_between_preparation_and_start(
     assert driver.methods() == ["Prepare", "Prepare"]
     pods.remove("own")
     assert driver.methods() == ["Prepare", "Prepare", "Unprepare"]
-    assert not list(CDI.glob(f"{DRIVER}-*"))
+    assert driver.prepared() == []

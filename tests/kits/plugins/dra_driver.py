@@ -43,6 +43,7 @@ class DraDriver:
         self.refusal = ""
         self.after: dict[str, Callable[[], None]] = {}
         self._find = find
+        self._files: set[Path] = set()
         self._service = f"/k8s.io.kubelet.pkg.apis.dra.{version}.DRAPlugin"
         self.socket = kubelet_root / f"{name}.sock"
         self.registrar = Registrar(
@@ -71,6 +72,10 @@ class DraDriver:
 
     def die(self) -> None:
         self._server.stop()
+
+    def prepared(self) -> list[Path]:
+        """The CDI files of what is prepared; other drivers may have theirs in the folder."""
+        return [path for path in self._files if path.exists()]
 
     def methods(self) -> list[str]:
         return [method.removeprefix("Node").removesuffix("Resources") for method, _ in self.calls]
@@ -121,7 +126,9 @@ class DraDriver:
             self.after.pop(method)()
 
     def _file(self, uid: str) -> Path:
-        return self.cdi / f"{self.name}-{uid}.json"
+        path = self.cdi / f"{self.name}-{uid}.json"
+        self._files.add(path)
+        return path
 
 
 def _variable(request: str) -> str:
