@@ -1,7 +1,7 @@
 """hostPort: traffic to a port of the node goes on to a pod's port, by DNAT in the kubelet's own chains.
 
-The engine's own publishing needs its packet rules or its proxy, and worker hosts run without either. Where the engine
-does publish, its rules and these say the same.
+The engine knows nothing of the network of pods. Where CNI plugins publish ports as well, their rules and these say the
+same.
 """
 
 from __future__ import annotations

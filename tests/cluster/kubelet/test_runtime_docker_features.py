@@ -13,7 +13,7 @@ import pytest
 from componentbase.clock import Clock
 from kubelet.container.downward import NodeFacts
 from kubelet.container.images.pod_images import PodImages
-from kubelet.runtime.configs import DnsConfig, Mount, PortMapping, Resources, SandboxConfig, Security
+from kubelet.runtime.configs import DnsConfig, Mount, Resources, SandboxConfig, Security
 from kubelet.runtime.docker.client import EngineClient
 from kubelet.runtime.docker.runtime import DockerRuntime
 from kubelet.runtime.docker.sessions import engine_log
@@ -306,15 +306,6 @@ async def test_host_namespaces(runtime: DockerRuntime, host: WorkerHost) -> None
     inside = (await shell(pod, text, host_network=True, host_ipc=True, pid_mode="host")).split()
     outside = host.run("sh", "-c", text).split()
     assert inside == outside
-
-
-async def test_a_host_port_is_published_on_the_node(runtime: DockerRuntime, host: WorkerHost) -> None:
-    ports = (PortMapping(26080, 8080), PortMapping(26080, 8080, "UDP"))
-    await PodInHand.create(runtime, SandboxConfig(pod=new_pod(), ports=ports))
-    assert ":26080" in host.run("ss", "-ltn")
-    assert ":26080" in host.run("ss", "-lun")
-    with pytest.raises(EngineError, match="already"):
-        await PodInHand.create(runtime, SandboxConfig(pod=new_pod(), ports=ports))
 
 
 async def test_sysctls_of_the_pod(runtime: DockerRuntime) -> None:
