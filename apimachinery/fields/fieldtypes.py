@@ -26,6 +26,13 @@ class OwnFields:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """Marks an object without a model that has a message of its own in protobuf."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class FieldType:
     """The type of a field, or of an item of a list or map.
 

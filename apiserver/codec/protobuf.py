@@ -20,11 +20,12 @@ import orjson
 
 from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import BadRequest, UnsupportedMediaType
-from apimachinery.fields.fieldtypes import Field, FieldType, fields_of
+from apimachinery.fields.fieldtypes import Field, FieldType, Message, fields_of
 from apimachinery.meta import DeleteOptions
 from apimachinery.model import Base64, Model, Time
 from apimachinery.quantity import Quantity
 from apimachinery.times import format_micro_time, format_time
+from apiserver.codec import schemamessage
 
 MAGIC = b"k8s\x00"
 MAX_TIME_SECONDS = 253_402_300_799  # the end of the year 9999
@@ -125,7 +126,8 @@ def _read_numbers(words: Iterator[str], fields: dict[str, Field]) -> NumberedFie
             name = word.removesuffix("*")
             kind = fields[name].type
             if kind.form == "map" and kind.item is not None and kind.item.form == "any":
-                kind = _NO_TYPE  # an object of no model travels as the bytes of its JSON
+                # An object of no model travels as the bytes of its JSON, unless it has a message.
+                kind = FieldType("any", marks=kind.marks) if kind.mark(Message) else _NO_TYPE
             text = _text_type(kind if kind.item is None else kind.item)
             numbered[number] = NumberedField(number, name, kind, text, keeps_zero=word.endswith("*"))
     return numbered
@@ -150,6 +152,7 @@ class _Messages:
             for number, (field, kind) in enumerate(fields.items(), 1):
                 _add_field(message, number, field, kind)
         _add_field(common.message_type.add(name="Strings"), 1, "items", "string", repeated=True)
+        schemamessage.add_messages(common, _add_field)
         self._pool.Add(common)
 
     def parse(self, name: str, data: bytes) -> Any:
@@ -198,7 +201,8 @@ class _Messages:
         if kind.form == "int-or-string":
             return "IntOrString"
         if kind.form == "any":
-            return "RawExtension"
+            own = kind.mark(Message)
+            return own.name if own else "RawExtension"
         if kind.form == "list":
             return "Strings"
         if kind.python is not str:
@@ -218,7 +222,7 @@ def _file(name: str, *dependencies: str) -> Any:
 def _add_field(message: Any, number: int, name: str, kind: str, *, repeated: bool = False) -> None:
     field = message.field.add(name=name, number=number)
     field.label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
-    if kind in ("string", "bytes", "bool", "int64"):
+    if kind in ("string", "bytes", "bool", "int64", "double"):
         field.type = getattr(field, f"TYPE_{kind.upper()}")
     else:
         field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
@@ -265,7 +269,7 @@ def _value(kind: FieldType, text: _Text, value: Any) -> Any:
     if kind.form == "int-or-string":
         return value.strVal if value.type else value.intVal
     if kind.form == "any":
-        return _json(value.raw)
+        return schemamessage.to_document(value, _json)
     if kind.form == "list":
         return list(value.items)
     if text is _Text.PLAIN:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.columns import NAME
 from apimachinery.conditions import is_true
-from apimachinery.fields.fieldtypes import OwnFields
+from apimachinery.fields.fieldtypes import Message, OwnFields
 from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import Atomic, Base64, Int32, ListMapKeys, Model, OneOf, Required
 from apimachinery.resource import Column, Resource, Strategy
@@ -43,7 +43,7 @@ class CustomResourceDefinitionNames(Model, protobuf="plural singular shortNames 
 class CustomResourceValidation(Model, protobuf="openAPIV3Schema*"):
     """The schema of the objects."""
 
-    openAPIV3Schema: Annotated[dict[str, object], OwnFields(unknown_fields)] | None = None
+    openAPIV3Schema: Annotated[dict[str, object], OwnFields(unknown_fields), Message("JSONSchemaProps")] | None = None
     """A structural schema, in the form of OpenAPI v3: what objects may hold, which defaults they get, and which rules
     they keep."""
 
@@ -209,7 +209,7 @@ class CustomResourceDefinitionStatus(Model, protobuf="conditions acceptedNames s
     """All versions in which objects may be stored. One can be removed once no object is, and then leave the spec."""
 
 
-class CustomResourceDefinition(Object):  # not read as protobuf: its schema is a message of its own, kept as a dict here
+class CustomResourceDefinition(Object, protobuf="metadata spec status"):
     """A kind that is added to the cluster at run time."""
 
     spec: Annotated[CustomResourceDefinitionSpec, Required()] = Field(default_factory=CustomResourceDefinitionSpec)

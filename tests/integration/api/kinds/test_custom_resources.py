@@ -12,6 +12,7 @@ from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.definitions import DEFINITIONS, GROUP, SPEC, collection, create, custom, definition, establish, version
 from tests.kits.eventually import eventually
+from tests.kits.net.protobuf import envelope, message
 
 Dict = dict[str, Any]
 SECONDS = 20  # that harm may take, on a busy machine
@@ -196,13 +197,21 @@ def test_objects_that_are_nested_too_deeply_are_refused(api: ApiServer) -> None:
         assert api.http.post(collection("deeps"), json=custom("Deep", f"d{depth}", nested)).status_code == code
 
 
-def envelope(kind: str) -> bytes:
-    """An object of the kind in protobuf, without content."""
-
-    def field(number: int, content: bytes) -> bytes:
-        return bytes([number << 3 | 2, len(content)]) + content
-
-    return b"k8s\0" + field(1, field(1, f"{GROUP}/v1".encode()) + field(2, kind.encode())) + field(2, b"")
+def test_a_definition_may_come_as_protobuf(api: ApiServer) -> None:
+    """As typed Go clients send it."""
+    size = message((5, "integer"), (8, message((1, b"3"))))
+    spec = message((5, "object"), (29, message((1, "size"), (2, size))))
+    schema = message((5, "object"), (29, message((1, "spec"), (2, spec))))
+    served = message((1, "v1"), (2, 1), (3, 1), (4, message((1, schema))))
+    names = message((1, "gophers"), (4, "Gopher"))
+    content = message((1, GROUP), (3, names), (4, "Namespaced"), (7, served))
+    raw = message((1, message((1, f"gophers.{GROUP}"))), (2, content))
+    body = envelope("apiextensions.k8s.io/v1", "CustomResourceDefinition", raw)
+    made = api.http.post(DEFINITIONS, content=body, headers={"content-type": "application/vnd.kubernetes.protobuf"})
+    assert made.status_code == 201, made.text
+    eventually(lambda: api.http.get(collection("gophers")).status_code == 200)
+    gopher = create(api, collection("gophers"), custom("Gopher", "a", {"colour": "blue"}))
+    assert gopher["spec"] == {"size": 3}
 
 
 def test_bodies_and_answers_are_json_or_yaml(api: ApiServer) -> None:
@@ -212,7 +221,10 @@ def test_bodies_and_answers_are_json_or_yaml(api: ApiServer) -> None:
     assert made.status_code == 201, made.text
     shown = api.http.get(f"{collection('papers')}/yaml", headers={"accept": "application/yaml"})
     assert (shown.headers["content-type"], "kind: Paper" in shown.text) == ("application/yaml", True)
-    for content_type, body in (("vnd.kubernetes.protobuf", envelope("Paper")), ("cbor", b"\xd9\xd9\xf7\xa0")):
+    for content_type, body in (
+        ("vnd.kubernetes.protobuf", envelope(f"{GROUP}/v1", "Paper", b"")),
+        ("cbor", b"\xd9\xd9\xf7\xa0"),
+    ):
         headers = {"content-type": f"application/{content_type}"}
         assert api.http.post(collection("papers"), content=body, headers=headers).status_code == 415
         assert api.http.get(collection("papers"), headers={"accept": f"application/{content_type}"}).status_code == 406

@@ -17,31 +17,7 @@ from apimachinery.meta import DeleteOptions, Object
 from apimachinery.model import Model
 from apiserver.codec import protobuf
 from kubeapi.resource._devices import Dropped
-
-
-def varint(value: int) -> bytes:
-    value &= 2**64 - 1
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def message(*fields: tuple[int, Any]) -> bytes:
-    """(number, integer, text or encoded message) of each field."""
-    out = b""
-    for number, value in fields:
-        if isinstance(value, int):
-            out += varint(number << 3) + varint(value)
-        else:
-            data = value.encode() if isinstance(value, str) else value
-            out += varint(number << 3 | 2) + varint(len(data)) + data
-    return out
-
-
-def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
-    return protobuf.MAGIC + message((1, message((1, api_version), (2, kind))), (2, raw), (3, ""), (4, ""))
+from tests.kits.net.protobuf import envelope, message
 
 
 def read(api_version: str, kind: str, *fields: tuple[int, Any]) -> Any:
@@ -205,3 +181,56 @@ def test_delete_options_come_in_every_version() -> None:
             "apiVersion": version,
             "gracePeriodSeconds": 5,
         }
+
+
+def pairs(number: int, **values: bytes) -> list[tuple[int, Any]]:
+    return [(number, message((1, key), (2, value))) for key, value in values.items()]
+
+
+def test_a_schema_is_a_message_of_its_own() -> None:
+    """Go's empty fields are sent too, and say nothing."""
+    size = message((5, "integer"), (6, ""), (9, 10.0), (11, 0.5), (8, message((1, b"3"))), (16, 0), (18, 0))
+    rule = message((1, "self.size > 0"), (2, "too small"), (6, 1))
+    listed = message((5, "array"), (24, message((1, message((5, "string"))))), (41, "a"), (42, "set"))
+    free = message((5, "object"), (30, message((1, 1))), (38, 1))
+    closed = message((5, "object"), (30, message((1, 0), (2, message((5, "boolean"), (20, message((1, b"true"))))))))
+    schema = message(
+        (3, "r"),
+        (5, "object"),
+        *pairs(29, size=size, listed=listed, free=free, closed=closed),
+        (23, "size"),
+        (44, rule),
+    )
+    version = message((1, "v1"), (2, 1), (3, 1), (4, message((1, schema))))
+    found = read("apiextensions.k8s.io/v1", "CustomResourceDefinition", (2, message((1, "x.io"), (7, version))))
+    properties = {
+        "size": {
+            "type": "integer", "format": "", "maximum": 10, "minimum": 0.5, "default": 3,
+            "maxItems": 0, "uniqueItems": False,
+        },
+        "listed": {
+            "type": "array", "items": {"type": "string"},
+            "x-kubernetes-list-map-keys": ["a"], "x-kubernetes-list-type": "set",
+        },
+        "free": {"type": "object", "additionalProperties": True, "x-kubernetes-preserve-unknown-fields": True},
+        "closed": {"type": "object", "additionalProperties": {"type": "boolean", "enum": [True]}},
+    }  # fmt: skip
+    assert found["spec"]["versions"][0]["schema"]["openAPIV3Schema"] == {
+        "$ref": "r",
+        "type": "object",
+        "properties": properties,
+        "required": ["size"],
+        "x-kubernetes-validations": [{"rule": "self.size > 0", "message": "too small", "optionalOldSelf": True}],
+    }
+
+
+def test_either_form_of_what_a_schema_may_hold() -> None:
+    both = message((24, message((2, message((5, "string"))), (2, message((5, "integer"))))), (33, message()))
+    either = pairs(32, a=message((2, "b"), (2, "c")), d=message((1, message((5, "string")))))
+    version = message((4, message((1, both + message(*either)))))
+    found = read("apiextensions.k8s.io/v1", "CustomResourceDefinition", (2, message((7, version))))
+    assert found["spec"]["versions"][0]["schema"]["openAPIV3Schema"] == {
+        "items": [{"type": "string"}, {"type": "integer"}],
+        "additionalItems": False,
+        "dependencies": {"a": ["b", "c"], "d": {"type": "string"}},
+    }
