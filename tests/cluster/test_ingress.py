@@ -103,6 +103,7 @@ def test_an_address_of_a_balancer_leads_to_pods_from_the_machine_and_from_pods(
         mk.run("wait", "--for=condition=Ready", "pod", name)
 
 
+@pytest.mark.slow
 def test_an_address_moves_when_its_node_is_lost(cluster: ClusterHandle, mk: CommandLine, pods: dict[str, str]) -> None:
     address = address_of(mk, "service")
     eventually(lambda: ask(address))
