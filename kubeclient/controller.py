@@ -182,11 +182,14 @@ class ControllerSpec(Generic[R]):
 
 
 async def run_controller(spec: ControllerSpec[R], context: ControllerContext, workers: int = 0) -> None:
-    """Runs until cancelled. The informers run elsewhere, shared; work begins when their caches are complete."""
+    """Runs until cancelled. The informers run elsewhere, shared; work begins when the caches that it asked for are
+    complete."""
     queue = WorkQueue(spec.name)
-    reconciler = spec.factory(context)
-    connect(spec, reconciler, context.informers, queue)
-    await context.informers.wait_synced()
+    with context.informers.noting() as informers:
+        reconciler = spec.factory(context)
+        connect(spec, reconciler, context.informers, queue)
+    for informer in informers:
+        await informer.wait_synced()
     workers = workers or spec.workers
     log.info("controller started", controller=spec.name, workers=workers)
     try:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from typing import Any, Generic, TypeVar
 
 from apimachinery.errors import Expired, StatusError
@@ -263,6 +263,16 @@ class Informers:
         self._informers: dict[tuple[str, str, str, str], Informer[Any]] = {}
         self._tasks: dict[Informer[Any], asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._noted: list[Informer[Any]] | None = None
+
+    @contextmanager
+    def noting(self) -> Iterator[list[Informer[Any]]]:
+        """Notes which informers are asked for in the block, in which nothing may be awaited."""
+        self._noted = []
+        try:
+            yield self._noted
+        finally:
+            self._noted = None
 
     def of(
         self,
@@ -294,6 +304,8 @@ class Informers:
             self._informers[selection] = informer
             if self._group is not None:
                 self._tasks[informer] = self._group.create_task(informer.run())
+        if self._noted is not None:
+            self._noted.append(informer)
         return informer
 
     def drop(self, informer: Informer[Any]) -> None:

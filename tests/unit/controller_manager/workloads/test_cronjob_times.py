@@ -36,18 +36,20 @@ def test_a_day_that_never_comes_is_an_error() -> None:
         find_due(parse_schedule("0 0 31 2 *"), START, START)
 
 
-@given(
-    st.sampled_from(["@every 61s", "* * * * *", "*/7 3 * * *", "30 2 * * *", "0 9-17/2 * * 1-5", "0,1 0 * * *"]),
-    st.floats(min_value=0, max_value=40 * DAY),
-)
-def test_the_shortcut_finds_what_a_walk_finds(text: str, elapsed: float) -> None:
-    zone = time_zone("Europe/Berlin")
+OFTEN, SELDOM = ("@every 61s", "* * * * *"), ("*/7 3 * * *", "30 2 * * *", "0 9-17/2 * * 1-5", "0,1 0 * * *")
+
+
+@given(st.sampled_from([*((text, 2) for text in OFTEN), *((text, 40) for text in SELDOM)]), st.floats(0, 1))
+def test_the_shortcut_finds_what_a_walk_finds(text_and_days: tuple[str, int], share: float) -> None:
+    """From a day before clocks go forward on, for a share of the days."""
+    (text, days), zone = text_and_days, time_zone("Europe/Berlin")
     assert zone is not None
-    schedule, now = parse_schedule(text, zone), START + elapsed
-    latest, following = None, schedule.next(START)
+    start = START + 3 * DAY
+    schedule, now = parse_schedule(text, zone), start + share * days * DAY
+    latest, following = None, schedule.next(start)
     assert following is not None
     while following <= now:
         latest, following = following, schedule.next(following)
         assert following is not None
-    due = find_due(schedule, START, now)
+    due = find_due(schedule, start, now)
     assert (due.latest, due.following) == (latest, following)
