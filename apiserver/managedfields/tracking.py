@@ -57,8 +57,8 @@ def created(
     subresource: str = "",
     body: bytes = b"",
 ) -> bytes:
-    """Returns the entries of a new object with its defaults; `sent` are those that it came with, and `body` is what all
-    of it was decoded from, if anything was."""
+    """Returns the entries of a new object with its defaults; `sent` are those that it came with, and `body` is the JSON
+    that all of it was decoded from, if any was."""
     if options.applies:
         return encode_entries(sent)
     writer = Writer(options.manager, resource.api_version, subresource, time)
@@ -91,9 +91,10 @@ def created(
 def _without_name(body: bytes, obj: Object) -> bytes:
     """Returns what is equal for the bodies that a controller makes of one template: they differ in their names alone.
 
-    Where the name stands elsewhere first, that is taken out instead, and the bodies are equal only if the names are.
+    A mark that no JSON holds takes the place of the first member of that value. Where that is another than the object's
+    name, the latter still stands in the body, and bodies are equal only if they were so before.
     """
-    return body.replace(b'"name":"%b"' % (obj.metadata.name or "").encode(), b"", 1)
+    return body.replace(b'"name":"%b"' % (obj.metadata.name or "").encode(), b"\0", 1)
 
 
 def own(obj: Object, resource: Resource[Any], options: WriteOptions, time: str, subresource: str = "") -> None:

@@ -123,7 +123,7 @@ class Store(Generic[T]):
         subresource: str = "",
         body: bytes = b"",
     ) -> WriteResult:
-        """`body` is what the object was decoded from, if from anything.
+        """`body` is the JSON that the object was decoded from, if from any.
 
         Raises: StatusError (403, 404 for the namespace, 409, 422).
         """

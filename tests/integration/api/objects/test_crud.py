@@ -133,6 +133,14 @@ def test_yaml_is_read(api: ApiServer, configmaps: str) -> None:
     assert "data.answer" in answer.json()["message"]
 
 
+def test_names_that_yaml_repeats_have_their_owners(api: ApiServer, pods: str) -> None:
+    for name in ("one", "two"):
+        text = f'{{"metadata": &same {{"name":"{name}","image":"i"}}, "spec": {{"containers": [*same]}}}}'
+        made = api.http.post(pods, content=text, headers={"content-type": "application/yaml"}).json()
+        owned = made["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:containers"]
+        assert list(owned) == [f'k:{{"name":"{name}"}}']
+
+
 # Update
 
 MERGE = {"content-type": "application/merge-patch+json"}

@@ -173,3 +173,13 @@ def test_bodies_that_differ_in_their_names_share_their_owners():
     assert b'k:{\\"name\\":\\"a\\"}' in owners(text("a", "a"))
     assert b'k:{\\"name\\":\\"b\\"}' in owners(text("b", "b"))
     assert b'k:{\\"name\\":\\"b\\"}' in owners(text("a", "b"))
+
+
+def test_bodies_that_differ_in_the_place_of_a_name_have_their_own_owners():
+    owners = []
+    for members in (b'"annotations":{"name":"a"},"labels":{}', b'"annotations":{},"labels":{"name":"a"}'):
+        body = b'{"metadata":{%b,"name":"a"},"spec":{"containers":[{"name":"c"}]}}' % members
+        how = (None, PODS, WriteOptions(field_manager="places"), TIMES[0])
+        owners.append(tracking.created(decode_object(PODS, body), *how, body=body))
+    assert [b"f:annotations" in each for each in owners] == [True, False]
+    assert [b"f:labels" in each for each in owners] == [False, True]
