@@ -8,7 +8,6 @@ from pydantic import ConfigDict, Field
 
 from apimachinery.absent.empty import NullIfEmpty
 from apimachinery.columns import NAME
-from apimachinery.conditions import is_true
 from apimachinery.fields.fieldtypes import Message, OwnFields
 from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import Atomic, Base64, Int32, ListMapKeys, Model, OneOf, Required
@@ -251,10 +250,6 @@ class CustomResourceDefinitionStrategy(Strategy[CustomResourceDefinition]):
 def storage_version(obj: CustomResourceDefinition) -> str:
     """The version that objects are stored in; "" where none is."""
     return next((version.name for version in obj.spec.versions if version.storage), "")
-
-
-def is_established(obj: CustomResourceDefinition) -> bool:
-    return is_true(obj.status.conditions, ESTABLISHED)
 
 
 def _tidy_schemas(obj: CustomResourceDefinition) -> None:

@@ -46,8 +46,7 @@ def check_each(
     for index, item in enumerate(items):
         check(errors, (*path, index), item)
     seen = set[Any]()
-    for index, item in enumerate(items if key is not None else ()):
-        value = key(item) if key is not None else None
+    for index, value in enumerate(map(key, items) if key is not None else ()):
         if value in seen:
             errors.duplicate((*path, index), value)
         seen.add(value)

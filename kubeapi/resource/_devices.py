@@ -9,7 +9,6 @@ from pydantic import AfterValidator
 from apimachinery.model import Model, Required
 
 GROUP = "resource.k8s.io"
-NODE_NAME = "spec.nodeName"
 
 
 class Dropped:

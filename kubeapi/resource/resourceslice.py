@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import Field
@@ -19,12 +18,9 @@ from kubeapi.core.pod.validation.affinity import check_node_selector
 from kubeapi.core.pod.validation.storagevolumes import check_driver_name
 from kubeapi.resource._checks import MOST_ITEMS, check_each, check_label, check_pool_name, check_qualified_name
 from kubeapi.resource._devices import GROUP, Off
+from kubecel.libraries.semvers import FORM as SEMVER
 
 _LONGEST_VALUE = 64
-_PRE = r"(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
-_SEMVER = re.compile(
-    rf"(0|[1-9]\d*)(\.(0|[1-9]\d*)){{2}}(-{_PRE}(\.{_PRE})*)?(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?\Z", re.ASCII
-)
 _Flag = bool  # the field `bool` below hides the type
 
 
@@ -185,7 +181,7 @@ def _check_attribute(errors: Errors, path: Path, attribute: DeviceAttribute) -> 
     values = to_dict(attribute)
     if len(values) != 1:
         errors.invalid(path, values or "", "exactly one value must be specified")
-    if attribute.version is not None and not _SEMVER.match(attribute.version):
+    if attribute.version is not None and not SEMVER.fullmatch(attribute.version):
         text = "must be a string compatible with semver.org spec 2.0.0"
         errors.invalid((*path, "version"), attribute.version, text)
     for name, value in (("string", attribute.string), ("version", attribute.version)):

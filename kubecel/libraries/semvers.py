@@ -15,7 +15,7 @@ from kubecel.values import EvaluationError, Opaque
 
 LIBRARY = Library("semvers")
 _PRE = r"(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)"
-_FORM = re.compile(
+FORM = re.compile(
     rf"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-({_PRE}(?:\.{_PRE})*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
     re.ASCII,
 )
@@ -50,7 +50,7 @@ def semver(text: str) -> Semver:
 
 @LIBRARY("semver(string, bool): kubernetes.Semver", cost=per_character())
 def semver_of(text: str, normalize: bool) -> Semver:
-    match = _FORM.fullmatch(_normal(text) if normalize else text) if len(text) <= _LENGTH else None
+    match = FORM.fullmatch(_normal(text) if normalize else text) if len(text) <= _LENGTH else None
     if match is None:
         raise EvaluationError(f"Semver parse error during conversion from string: {text!r} is not a semantic version")
     pre = tuple(match[4].split(".")) if match[4] else ()

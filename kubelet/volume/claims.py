@@ -10,7 +10,7 @@ from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import BOUND, PersistentVolumeClaim
 from kubeapi.core.pod import references
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.scheduling.nodeselection import term_matches
+from kubeapi.core.pod.scheduling.nodeselection import terms_match
 from kubeapi.core.pod.volumes import Volume
 from kubeclient.rest import RestClient
 from kubelet.container.downward import NodeFacts
@@ -84,7 +84,5 @@ class Claims:
 def check_node_affinity(volume: PersistentVolume, node: NodeFacts) -> None:
     """Keeps a pod that no scheduler has placed from a folder that happens to be here too. Raises: VolumeError."""
     required = volume.spec.nodeAffinity.required if volume.spec.nodeAffinity is not None else None
-    if required is not None and not any(
-        term_matches(term, node.name, node.labels) for term in required.nodeSelectorTerms
-    ):
+    if required is not None and not terms_match(required.nodeSelectorTerms, node.name, node.labels):
         raise VolumeError(f'NodeAffinity check failed for volume "{volume.name}": no matching NodeSelectorTerms')

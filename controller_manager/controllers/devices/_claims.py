@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from apimachinery.meta import ObjectMeta, controller_of
+from apimachinery.meta import ObjectMeta
 from apimachinery.names import suffix_of
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
@@ -14,10 +14,9 @@ from kubeapi.resource.resourceclaim.model import (
     FINALIZER,
     POD_CLAIM_NAME,
     ResourceClaim,
-    ResourceClaimConsumerReference,
     ResourceClaimStatus,
 )
-from kubeapi.resource.resourceclaim.pods import MAX_CONSUMERS, PodClaimError, claim_name, is_reserved_for
+from kubeapi.resource.resourceclaim.pods import MAX_CONSUMERS, PodClaimError, claim_name, consumer, is_reserved_for
 from kubeapi.resource.resourceclaimtemplate import ResourceClaimTemplate
 from kubeclient.controller import owner_reference
 
@@ -50,11 +49,6 @@ def claims_of(pod: Pod) -> Iterator[str]:
     return (name for name in names if name)
 
 
-def is_made_for(claim: ResourceClaim, pod: Pod) -> bool:
-    owner = controller_of(claim)
-    return owner is not None and owner.uid == pod.metadata.uid
-
-
 def claim_from(template: ResourceClaimTemplate, pod: Pod, entry: PodResourceClaim, attempt: int) -> ResourceClaim:
     """Makes the claim of a pod's entry. Its name depends on these alone, so that it is made once; `attempt` gives
     another where a stranger has that name."""
@@ -80,8 +74,7 @@ def reserved(claim: ResourceClaim, pod: Pod) -> ResourceClaim | None:
     if claim.status.allocation is None or is_reserved_for(claim, pod) or len(users) >= MAX_CONSUMERS:
         return None
     changed = claim.clone()
-    user = ResourceClaimConsumerReference(resource="pods", name=pod.name, uid=pod.metadata.uid or "")
-    changed.status.reservedFor = [*users, user]
+    changed.status.reservedFor = [*users, consumer(pod)]
     return changed
 
 

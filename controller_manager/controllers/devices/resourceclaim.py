@@ -15,7 +15,6 @@ from controller_manager.controllers.devices._claims import (
     claim_of,
     claims_of,
     is_done,
-    is_made_for,
     needs_none,
     released,
     reserved,
@@ -23,6 +22,7 @@ from controller_manager.controllers.devices._claims import (
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import PodResourceClaim
 from kubeapi.resource.resourceclaim.model import FINALIZER, ResourceClaim, ResourceClaimConsumerReference
+from kubeapi.resource.resourceclaim.pods import is_made_for
 from kubeapi.resource.resourceclaimtemplate import ResourceClaimTemplate
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch
 from kubeclient.rest import STRATEGIC_MERGE_PATCH

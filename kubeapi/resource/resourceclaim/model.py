@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -17,9 +17,21 @@ FINALIZER = "resource.kubernetes.io/delete-protection"
 POD_CLAIM_NAME = "resource.kubernetes.io/pod-claim-name"
 """The annotation of a claim made for a pod: the entry of the pod's spec.resourceClaims."""
 
+MAX_DEVICES = 32  # of one claim
 EXACT_COUNT = "ExactCount"
 ALL = "All"
 AllocationMode = Annotated[str, OneOf(ALL, EXACT_COUNT)]
+
+
+class DeviceId(NamedTuple):
+    """Names a device in the cluster."""
+
+    driver: str
+    pool: str
+    device: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
 
 
 class _Request(Model):
@@ -126,6 +138,10 @@ class DeviceRequestAllocationResult(Model, protobuf="request driver pool device 
     consumedCapacity: Off = None
     """The capacity of the share. The feature is off: the field is dropped."""
 
+    @property
+    def id(self) -> DeviceId:
+        return DeviceId(self.driver, self.pool, self.device)
+
 
 class DeviceAllocationConfiguration(DeviceConfiguration, protobuf="source requests (opaque)"):
     """Parameters for a driver, from the class or from the claim."""
@@ -199,6 +215,10 @@ class AllocatedDeviceStatus(Model, protobuf="driver pool device conditions data 
     """What is known of a network device."""
     shareID: Off = None
     """The share of the device. The feature is off: the field is dropped."""
+
+    @property
+    def id(self) -> DeviceId:
+        return DeviceId(self.driver, self.pool, self.device)
 
 
 class ResourceClaimStatus(Model, protobuf="allocation reservedFor - devices"):

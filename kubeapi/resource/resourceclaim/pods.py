@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from apimachinery.meta import Object, controller_of
-from kubeapi.resource.resourceclaim.model import ResourceClaim
+from kubeapi.resource.resourceclaim.model import ResourceClaim, ResourceClaimConsumerReference
 
 MAX_CONSUMERS = 256
 
@@ -44,9 +44,18 @@ def claim_name(pod: Object, claim: PodClaim, statuses: Sequence[PodClaimStatus])
 
 def check_owner(pod: Object, entry: PodClaim, claim: ResourceClaim) -> None:
     """Raises: PodClaimError where the claim should have been made for the pod, and was not."""
-    owner = controller_of(claim)
-    if entry.resourceClaimTemplateName and (owner is None or owner.uid != pod.metadata.uid):
+    if entry.resourceClaimTemplateName and not is_made_for(claim, pod):
         raise PodClaimError(f"ResourceClaim {claim.key} was not created for Pod {pod.key} (Pod is not owner)")
+
+
+def is_made_for(claim: ResourceClaim, pod: Object) -> bool:
+    owner = controller_of(claim)
+    return owner is not None and owner.uid == pod.metadata.uid
+
+
+def consumer(pod: Object) -> ResourceClaimConsumerReference:
+    """Returns what stands in a claim's `status.reservedFor` for the pod."""
+    return ResourceClaimConsumerReference(resource="pods", name=pod.name, uid=pod.metadata.uid or "")
 
 
 def is_reserved_for(claim: ResourceClaim, pod: Object) -> bool:

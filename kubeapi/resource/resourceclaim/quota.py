@@ -9,11 +9,17 @@ from collections import Counter
 
 from apimachinery.quantity import ResourceList
 from kubeapi.core.resourcequota.evaluator import Evaluator
-from kubeapi.resource.resourceclaim.model import ALL, DeviceRequest, DeviceSubRequest, ExactDeviceRequest, ResourceClaim
+from kubeapi.resource.resourceclaim.model import (
+    ALL,
+    MAX_DEVICES,
+    DeviceRequest,
+    DeviceSubRequest,
+    ExactDeviceRequest,
+    ResourceClaim,
+)
 
 _DEVICES = ".deviceclass.resource.k8s.io/devices"
 """Stands behind the name of a class."""
-_MOST_DEVICES = 32  # of one claim
 
 
 class ResourceClaimEvaluator(Evaluator):
@@ -34,6 +40,6 @@ def _most_devices(request: DeviceRequest) -> dict[str, int]:
     most: dict[str, int] = {}
     parts: tuple[ExactDeviceRequest | DeviceSubRequest, ...] = tuple(request.firstAvailable or ())
     for part in parts or ((request.exactly,) if request.exactly is not None else ()):
-        count = _MOST_DEVICES if part.allocationMode == ALL else part.count or 0
+        count = MAX_DEVICES if part.allocationMode == ALL else part.count or 0
         most[part.deviceClassName] = max(count, most.get(part.deviceClassName, 0))
     return most

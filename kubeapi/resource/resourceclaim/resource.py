@@ -12,7 +12,6 @@ from kubeapi.resource.resourceclaim.validation import (
     allocated_devices,
     check_claim_spec,
     check_claim_status,
-    device_id,
 )
 
 
@@ -50,7 +49,7 @@ class ResourceClaimStrategy(Strategy[ResourceClaim]):
     def prepare_status_update(self, obj: ResourceClaim, old: ResourceClaim) -> None:
         """Forgets the state of devices that are no longer allocated."""
         gone = allocated_devices(old.status) - allocated_devices(obj.status)
-        devices = [device for device in obj.status.devices or () if device_id(device) not in gone]
+        devices = [device for device in obj.status.devices or () if device.id not in gone]
         obj.status.devices = devices or None
 
     def validate_status_update(self, obj: ResourceClaim, old: ResourceClaim) -> list[FieldError]:
@@ -60,7 +59,7 @@ class ResourceClaimStrategy(Strategy[ResourceClaim]):
 
 
 def _state(obj: ResourceClaim, now: float) -> str:
-    """ "allocated,reserved"."""
+    """Says all that is true of the claim, as in "allocated,reserved"."""
     deleted, status = obj.metadata.deletionTimestamp is not None, obj.status
     words = {
         "deleted": deleted,

@@ -27,11 +27,13 @@ from kubeapi.resource._selectors import check_selector
 from kubeapi.resource.resourceclaim.model import (
     ALL,
     EXACT_COUNT,
+    MAX_DEVICES,
     AllocatedDeviceStatus,
     AllocationResult,
     DeviceAllocationConfiguration,
     DeviceClaimConfiguration,
     DeviceConstraint,
+    DeviceId,
     DeviceRequest,
     DeviceRequestAllocationResult,
     DeviceSubRequest,
@@ -44,10 +46,13 @@ from kubeapi.resource.resourceclaim.model import (
 )
 from kubeapi.resource.resourceclaim.pods import MAX_CONSUMERS
 
-DeviceID = tuple[str, str, str]
-"""Driver, pool and name of a device."""
-
 _CONDITION_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?\Z")
+_REASON_RULE = (
+    "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric "
+    "characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or "
+    "'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is "
+    f"'{_CONDITION_REASON.pattern[:-2]}')"
+)
 _REQUEST_RULE = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
 _WAYS = "exactly one of `exactly` or `firstAvailable` is required"
 
@@ -144,14 +149,10 @@ def _check_reference(names: frozenset[str], errors: Errors, path: Path, name: st
 # Status
 
 
-def device_id(item: DeviceRequestAllocationResult | AllocatedDeviceStatus) -> DeviceID:
-    return item.driver, item.pool, item.device
-
-
-def allocated_devices(status: ResourceClaimStatus) -> set[DeviceID]:
+def allocated_devices(status: ResourceClaimStatus) -> set[DeviceId]:
     if status.allocation is None:
         return set()
-    return {device_id(result) for result in status.allocation.devices.results or ()}
+    return {result.id for result in status.allocation.devices.results or ()}
 
 
 def check_claim_status(errors: Errors, path: Path, claim: ResourceClaim, old: ResourceClaim) -> None:
@@ -160,7 +161,7 @@ def check_claim_status(errors: Errors, path: Path, claim: ResourceClaim, old: Re
     at = (*path, "reservedFor")
     check_each(errors, at, status.reservedFor, _check_consumer, most=MAX_CONSUMERS, key=lambda item: item.uid)
     check = partial(_check_device_status, allocated_devices(status))
-    check_each(errors, (*path, "devices"), status.devices, check, most=None, key=device_id)
+    check_each(errors, (*path, "devices"), status.devices, check, most=None, key=lambda item: item.id)
     if status.reservedFor and status.allocation is None:
         errors.forbidden(at, "may not be specified when `allocated` is not set")
     elif claim.metadata.deletionTimestamp is not None and any(
@@ -182,7 +183,7 @@ def _check_consumer(errors: Errors, path: Path, consumer: ResourceClaimConsumerR
 
 def _check_allocation(errors: Errors, path: Path, allocation: AllocationResult, names: frozenset[str]) -> None:
     devices, at = allocation.devices, (*path, "devices")
-    check_each(errors, (*at, "results"), devices.results, partial(_check_result, names))
+    check_each(errors, (*at, "results"), devices.results, partial(_check_result, names), most=MAX_DEVICES)
     check_each(errors, (*at, "config"), devices.config, partial(_check_config, names), most=2 * MOST_ITEMS)
     if allocation.nodeSelector is not None:
         check_node_selector(errors, (*path, "nodeSelector"), allocation.nodeSelector)
@@ -199,10 +200,10 @@ def _check_device_id(errors: Errors, path: Path, item: DeviceRequestAllocationRe
     check_label(errors, (*path, "device"), item.device)
 
 
-def _check_device_status(allocated: set[DeviceID], errors: Errors, path: Path, device: AllocatedDeviceStatus) -> None:
+def _check_device_status(allocated: set[DeviceId], errors: Errors, path: Path, device: AllocatedDeviceStatus) -> None:
     _check_device_id(errors, path, device)
-    if device_id(device) not in allocated:
-        errors.invalid(path, "/".join(device_id(device)), "must be an allocated device in the claim")
+    if device.id not in allocated:
+        errors.invalid(path, str(device.id), "must be an allocated device in the claim")
     if len(device.conditions) > 8:
         errors.too_many((*path, "conditions"), len(device.conditions), 8)
     types = set[str]()
@@ -230,14 +231,7 @@ def _check_condition(errors: Errors, path: Path, condition: Condition) -> None:
     if not condition.reason:
         errors.required((*path, "reason"))
     elif not _CONDITION_REASON.match(condition.reason):
-        text = "a condition reason must start with alphabetic character, optionally followed by a string of "
-        text += (
-            "alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  "
-        )
-        text += (
-            "or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is "
-        )
-        errors.invalid((*path, "reason"), condition.reason, f"{text}'{_CONDITION_REASON.pattern[:-2]}')")
+        errors.invalid((*path, "reason"), condition.reason, _REASON_RULE)
     if len(condition.message.encode()) > 32 * 1024:
         errors.too_long((*path, "message"), 32 * 1024)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from scheduler.plugins.devices._inventory import Candidate, DeviceId, NodeDevices
+from kubeapi.resource.resourceclaim.model import MAX_DEVICES, DeviceId
+from scheduler.plugins.devices._inventory import Candidate, NodeDevices
 from scheduler.plugins.devices._requests import Alternative, ClaimNeeds
 
-MAX_DEVICES = 32  # of one claim
 FREE_STEPS = 200  # of the search on one node; most need a few for each device
 MAX_STEPS = 10_000  # more on all nodes together, half a second: the scheduler's loop waits for it
 

@@ -7,24 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakValueDictionary
 
 from apimachinery.model import encode
-from kubeapi.core.pod.scheduling.nodeselection import term_matches
+from kubeapi.core.pod.scheduling.nodeselection import terms_match
 from kubeapi.resource._selectors import device_matches, device_value
+from kubeapi.resource.resourceclaim.model import DeviceId
 from kubeapi.resource.resourceslice import Device, ResourceSlice
 
 MATCHES = 64  # selectors whose answer about a device is remembered; all are forgotten when there are more
-
-
-class DeviceId(NamedTuple):
-    driver: str
-    pool: str
-    device: str
-
-    def __str__(self) -> str:
-        return "/".join(self)
 
 
 class DeviceKind:
@@ -179,7 +171,5 @@ def _pools(slices: Iterable[ResourceSlice]) -> list[Pool]:
 
 
 def _reaches(item: ResourceSlice, name: str, labels: Mapping[str, str]) -> bool:
-    if item.spec.allNodes:
-        return True
-    terms = item.spec.nodeSelector.nodeSelectorTerms if item.spec.nodeSelector is not None else ()
-    return any(term_matches(term, name, labels) for term in terms)
+    selector = item.spec.nodeSelector
+    return bool(item.spec.allNodes) or (selector is not None and terms_match(selector.nodeSelectorTerms, name, labels))

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from kubeapi.resource.resourceclaim.model import AllocationResult, ResourceClaim
+from kubeapi.resource.resourceclaim.model import AllocationResult, DeviceId, ResourceClaim
 from scheduler.framework import Lister
-from scheduler.plugins.devices._inventory import DeviceId
 
 
 @dataclass(slots=True)
@@ -68,16 +67,16 @@ class Ledger:
     def wrote(self, claim: ResourceClaim) -> None:
         self._in_flight.written[claim.key] = claim
 
-    def give_up(self, claim: ResourceClaim) -> bool:
-        """Forgets what is pending for the claim, and tells whether anything was."""
-        return self._in_flight.pending.pop(claim.metadata.uid or "", None) is not None
+    def give_up(self, claim: ResourceClaim) -> None:
+        """Forgets what is pending for the claim."""
+        self._in_flight.pending.pop(claim.metadata.uid or "", None)
 
 
 def _devices(allocation: AllocationResult | None) -> Iterator[DeviceId]:
     """Yields the devices that nobody else may have; administrators share theirs."""
     for item in (allocation.devices.results if allocation is not None and allocation.devices else None) or ():
         if not item.adminAccess:
-            yield DeviceId(item.driver, item.pool, item.device)
+            yield item.id
 
 
 def _version(claim: ResourceClaim) -> int:

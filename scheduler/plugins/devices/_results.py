@@ -23,9 +23,7 @@ def allocation_result(needs: ClaimNeeds, placed: Sequence[Placed]) -> Allocation
     results = [
         DeviceRequestAllocationResult(
             request=item.alternative.name,
-            driver=item.candidate.id.driver,
-            pool=item.candidate.id.pool,
-            device=item.candidate.id.device,
+            **item.candidate.id._asdict(),
             adminAccess=True if item.alternative.admin else None,
         )
         for item in placed

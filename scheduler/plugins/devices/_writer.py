@@ -11,9 +11,8 @@ from kubeapi.resource.resourceclaim.model import (
     FINALIZER,
     AllocationResult,
     ResourceClaim,
-    ResourceClaimConsumerReference,
 )
-from kubeapi.resource.resourceclaim.pods import PodClaimError
+from kubeapi.resource.resourceclaim.pods import PodClaimError, consumer
 from kubeclient.rest import RestClient
 from scheduler.views.pod import Pod
 
@@ -60,10 +59,8 @@ class ClaimWriter:
                 claim.metadata.finalizers = [*(claim.metadata.finalizers or ()), FINALIZER]
                 claim = await self._client().update(claim)
             claim.status.allocation = allocation
-        consumer = ResourceClaimConsumerReference(resource="pods", name=pod.name, uid=pod.metadata.uid or "")
-        claim.status.reservedFor = [
-            *(item for item in claim.status.reservedFor or () if item.uid != consumer.uid), consumer
-        ]  # fmt: skip
+        others = [item for item in claim.status.reservedFor or () if item.uid != pod.metadata.uid]
+        claim.status.reservedFor = [*others, consumer(pod)]
         return await self._client().update(claim, "status")
 
     def deallocate(self, claim: ResourceClaim) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from apimachinery.errors import StatusError
-from kubeapi.core.pod.scheduling.nodeselection import term_matches
+from kubeapi.core.pod.scheduling.nodeselection import terms_match
 from kubeapi.resource.deviceclass import DeviceClass
 from kubeapi.resource.resourceclaim.model import AllocationResult, ResourceClaim
 from kubeapi.resource.resourceclaim.pods import MAX_CONSUMERS, PodClaimError, check_owner, claim_name, is_reserved_for
@@ -224,8 +224,10 @@ class DynamicResources(Plugin):
 
     def unreserve(self, cycle: Cycle, node: str) -> None:
         attempt: Attempt | None = cycle.state.get(self.name)
-        for claim in attempt.claims if attempt is not None else ():
-            if attempt is not None and attempt.reserved.pop(claim.key, None) is not None:
+        if attempt is None:
+            return
+        for claim in attempt.claims:
+            if attempt.reserved.pop(claim.key, None) is not None:
                 self._ledger.give_up(claim)
             if claim.status.allocation is not None and is_reserved_for(claim, cycle.pod):
                 self._writer.release(claim, cycle.pod)
@@ -274,10 +276,8 @@ class DynamicResources(Plugin):
 
 def _reaches(claim: ResourceClaim, node: str, labels: Mapping[str, str]) -> bool:
     """Tells whether the node can reach the claim's devices, if it has any."""
-    allocation = claim.status.allocation
-    if allocation is None or allocation.nodeSelector is None:
-        return True
-    return any(term_matches(term, node, labels) for term in allocation.nodeSelector.nodeSelectorTerms)
+    selector = claim.status.allocation.nodeSelector if claim.status.allocation is not None else None
+    return selector is None or terms_match(selector.nodeSelectorTerms, node, labels)
 
 
 PLUGIN = PluginSpec(

@@ -18,7 +18,7 @@ from apimachinery.errors import FieldError, StatusError, invalid
 from apimachinery.model import to_dict
 from apimachinery.validation import NOT_NEGATIVE
 from kubeapi.core.persistentvolume.binding import BOUND_BY_CONTROLLER, SELECTED_NODE, claim_reference, refers_to
-from kubeapi.core.pod.scheduling.nodeselection import term_matches
+from kubeapi.core.pod.scheduling.nodeselection import terms_match
 from scheduler.events import NODE, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Handle, Plugin, PluginArguments, PluginSpec, Rejected, Skip
 from scheduler.plugins.volumes._claims import is_bound, part_claims, pod_claims
@@ -215,7 +215,7 @@ class VolumeBinding(Plugin):
             return False
         terms, row = volume_terms(volume), self.table.rows.get(node)
         labels = self.table.labels[row] if row is not None else {}
-        if terms is not None and not any(term_matches(term, node, labels) for term in terms):
+        if terms is not None and not terms_match(terms, node, labels):
             raise BindingLost(f'pv "{volume.name}" node affinity doesn\'t match node "{node}"')
         return is_bound(claim)
 

@@ -5,7 +5,7 @@ Source: Kubernetes documentation, "Assigning Pods to Nodes".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kubeapi.core.pod.scheduling.affinity import Affinity, NodeSelectorRequirement, NodeSelectorTerm
 
@@ -27,10 +27,15 @@ def selects(
     if any(labels.get(key) != value for key, value in (node_selector or {}).items()):
         return False
     terms = required_terms(affinity)
-    return terms is None or any(term_matches(term, name, labels) for term in terms)
+    return terms is None or terms_match(terms, name, labels)
 
 
-def term_matches(term: NodeSelectorTerm, name: str, labels: Mapping[str, str]) -> bool:
+def terms_match(terms: Iterable[NodeSelectorTerm], name: str, labels: Mapping[str, str]) -> bool:
+    """Tells whether the node meets one of the terms."""
+    return any(_term_matches(term, name, labels) for term in terms)
+
+
+def _term_matches(term: NodeSelectorTerm, name: str, labels: Mapping[str, str]) -> bool:
     """Requires all expressions and fields to hold; an empty term matches no node."""
     expressions, fields = term.matchExpressions or (), term.matchFields or ()
     if not expressions and not fields:
