@@ -48,7 +48,7 @@ class Place:
     environment: Mapping[str, str]
 
     def api(self) -> AdminApi:
-        return AdminApi(self.layout, self.port)
+        return AdminApi.local(self.layout, self.port)
 
     def tls(self) -> ssl.SSLContext:
         certificate, key = str(self.layout.certificate("admin")), str(self.layout.private_key("admin"))

@@ -281,7 +281,7 @@ async def in_parallel(
 async def slow_start(items: Sequence[W], work: Callable[[W], Awaitable[None]]) -> tuple[int, list[Exception]]:
     """Does `work` for 1, 2, 4, … items at once until one fails: a refusal that would meet all costs one request.
 
-    How many items were tried, and the errors.
+    Returns how many items were tried, and the errors.
     """
     tried = workers = 0
     errors: list[Exception] = []

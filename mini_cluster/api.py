@@ -30,15 +30,17 @@ class AdminApi:
     `authority` is the cluster's certificate authority: its PEM file, in base64.
     """
 
-    def __init__(self, layout: Layout, port: int) -> None:
-        self._client, self.authority = _client(f"https://127.0.0.1:{port}", layout.pki), _authority(layout.pki)
+    def __init__(self, url: str, pki: Path) -> None:
+        """`pki` is the folder of the administrator's certificate."""
+        context = tls.client_context(
+            ca_file=str(pki / "ca.crt"), cert_file=str(pki / "admin.crt"), key_file=str(pki / "admin.key")
+        )
+        self._client = httpx.Client(base_url=url, verify=context, timeout=REQUEST_SECONDS, trust_env=False)
+        self.authority = base64.b64encode((pki / "ca.crt").read_bytes()).decode()
 
     @classmethod
-    def at(cls, url: str, pki: Path) -> Self:
-        """Connects to the API server of any cluster whose administrator's certificate is in the folder."""
-        api = cls.__new__(cls)
-        api._client, api.authority = _client(url, pki), _authority(pki)
-        return api
+    def local(cls, layout: Layout, port: int) -> Self:
+        return cls(f"https://127.0.0.1:{port}", layout.pki)
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Returns the decoded answer. Raises: ApiError, also for every status from 400 on."""
@@ -80,17 +82,6 @@ class AdminApi:
             node["metadata"]["name"]: NodeFacts(_ready(node), tuple(node["spec"].get("podCIDRs") or ()))
             for node in nodes
         }
-
-
-def _client(url: str, pki: Path) -> httpx.Client:
-    context = tls.client_context(
-        ca_file=str(pki / "ca.crt"), cert_file=str(pki / "admin.crt"), key_file=str(pki / "admin.key")
-    )
-    return httpx.Client(base_url=url, verify=context, timeout=REQUEST_SECONDS, trust_env=False)
-
-
-def _authority(pki: Path) -> str:
-    return base64.b64encode((pki / "ca.crt").read_bytes()).decode()
 
 
 def _ready(node: dict[str, Any]) -> str:

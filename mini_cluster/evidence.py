@@ -93,7 +93,7 @@ def _write_objects(layout: Layout, state: ClusterState, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for path in OBJECTS:
         try:
-            with closing(AdminApi(layout, state.ports.api)) as api:
+            with closing(AdminApi.local(layout, state.ports.api)) as api:
                 text = json.dumps(api.request("GET", path), indent=1)
         except (LauncherError, OSError) as error:  # an OSError for certificates that are not there yet
             text = str(error)

@@ -513,7 +513,7 @@ class Cluster:
     def _api(self, state: ClusterState) -> Iterator[AdminApi]:
         from mini_cluster.api import AdminApi
 
-        api = AdminApi(self.layout, state.ports.api)
+        api = AdminApi.local(self.layout, state.ports.api)
         try:
             yield api
         finally:

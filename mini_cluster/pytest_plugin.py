@@ -210,7 +210,7 @@ def _temporary_namespace(handle: ClusterHandle) -> Iterator[str]:
     from mini_cluster.api import AdminApi
 
     def connect() -> closing[AdminApi]:
-        return closing(AdminApi(handle.cluster.layout, handle.cluster.state().ports.api))
+        return closing(AdminApi.local(handle.cluster.layout, handle.cluster.state().ports.api))
 
     with connect() as api:
         name = str(api.request("POST", "/api/v1/namespaces", NAMESPACE)["metadata"]["name"])

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from componentbase.clock import Clock
+from componentbase.daemon import FatalError
 from componentbase.health import HealthHandler
 from kubeapi.core.node import Node
 from kubeclient.informer import Informer, Informers
 from kubeclient.rest import RestClient
+
+
+def require_nft() -> None:
+    """Raises: FatalError where the program is missing."""
+    if shutil.which("nft") is None:
+        raise FatalError("nft is not on PATH: install nftables (Debian: apt-get install nftables)")
 
 
 @dataclass(frozen=True)

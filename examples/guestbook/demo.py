@@ -70,7 +70,7 @@ class Demo:
     def bring_up(self) -> None:
         self.console.title("1. A control plane and two worker hosts")
         self.cluster.up(2)
-        self.api = AdminApi(self.cluster.layout, self.cluster.state().ports.api)
+        self.api = AdminApi.local(self.cluster.layout, self.cluster.state().ports.api)
 
     def load_image(self) -> None:
         self.console.title("\n2. The example's image, built here and loaded onto both nodes")

@@ -67,11 +67,10 @@ def host_ports(pod: Pod, pod_ips: tuple[str, ...]) -> tuple[HostPort, ...]:
 
 
 def restore_text(ports: Iterable[HostPort], saved: str) -> str:
-    """The `iptables-restore --noflush` text that makes exactly these ports work; `saved` is what iptables-save said.
+    """Returns the text for `iptables-restore --noflush` that makes these ports of one family work, and no others.
 
-    All are of one family.
-
-    "" when there is nothing to do. Without any port our chains and the jumps to them go away.
+    `saved` is what `iptables-save` said. "" when there is nothing to do; without any port our chains and the jumps to
+    them go away.
     """
     ordered = sorted(ports)
     jumps = {jump: f"-A {jump}" in saved for jump in JUMPS}

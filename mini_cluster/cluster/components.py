@@ -59,12 +59,13 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
         if state.cloud
         else []
     )
-    if state.nodes or state.join_address:
-        clouds.append(metrics_server(layout, programs, FRONT_PROXY, needs=(API_SERVER,)))
+    servers = []
+    if state.has_networks:
+        servers.append(metrics_server(layout, programs, FRONT_PROXY, needs=(API_SERVER,)))
     if state.nodes:
         engines = [node_component_names(node.name)[0] for node in state.nodes if not node.stopped]
-        clouds.append(ingress_controller(layout, state, programs, needs=(API_SERVER, *engines[:1])))
-    return [*plane, *hosts, *managers, *clouds, *routes, *registries]
+        servers.append(ingress_controller(layout, state, programs, needs=(API_SERVER, *engines[:1])))
+    return [*plane, *hosts, *managers, *clouds, *servers, *routes, *registries]
 
 
 def _node_routes(layout: Layout, programs: Programs) -> Component:

@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--metrics-server", required=True, metavar="HOST", help="the metrics server")
     options = parser.parse_args()
     addresses = [dns_address(SERVICE_CIDRS[4])]
-    with closing(AdminApi.at(options.server, options.pki)) as api:
+    with closing(AdminApi(options.server, options.pki)) as api:
         try:
             try_again(lambda: ensure_objects(api, addresses, options.metrics_server), monotonic() + PATIENCE_SECONDS)
             ensure_cloud_roles(api)

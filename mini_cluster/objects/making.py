@@ -22,10 +22,9 @@ Connect = Callable[[ClusterState], AbstractContextManager["AdminApi"]]
 @contextmanager
 def making_objects(connect: Connect, state: ClusterState, deadline: float, metrics_host: str) -> Iterator[None]:
     """Makes them as soon as the API server answers, while the block goes on; all are made when it is left.
-    `metrics_host` is where the API server finds the metrics server.
 
-    Daemons that are started in the block need them. Raises: ApiError when they can't be made before `deadline`
-    (monotonic).
+    Daemons that are started in the block need them. `metrics_host` is where the API server finds the metrics server.
+    Raises: ApiError when they can't be made before `deadline` (monotonic).
     """
     given_up = threading.Event()
     with ThreadPoolExecutor(1) as pool:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 
 from componentbase import logs
-from componentbase.daemon import FatalError
 from componentbase.host.process import CommandError, run
 from netagent.masquerade.rules import removal, transaction
-from netagent.room import Room, RoomContext
+from netagent.room import Room, RoomContext, require_nft
 
 RETRY_SECONDS = 5.0
 
@@ -17,8 +15,7 @@ log = logs.logger(__name__)
 
 
 async def _run(context: RoomContext) -> None:
-    if shutil.which("nft") is None:
-        raise FatalError("nft is not on PATH: install nftables (Debian: apt-get install nftables)")
+    require_nft()
     wake = asyncio.Event()
     context.node.add_handler(lambda old, new: wake.set())
     await context.node.wait_synced()

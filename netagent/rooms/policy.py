@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-
 from componentbase import logs
-from componentbase.daemon import FatalError
 from componentbase.host import sysctls
 from kubeapi.networking.networkpolicy import NetworkPolicy
 from netagent.policy.enforcer import Enforcer
 from netagent.policy.nft import Nft
 from netagent.policy.ruleset import removal
 from netagent.policy.views import NAMESPACES, PODS, trim
-from netagent.room import Room, RoomContext
+from netagent.room import Room, RoomContext, require_nft
 
 BRIDGED = "pods on one node reach each other whatever policies say"
 BRIDGE_NETFILTER = tuple((f"net/bridge/bridge-nf-call-{program}", BRIDGED) for program in ("iptables", "ip6tables"))
@@ -21,8 +18,7 @@ log = logs.logger(__name__)
 
 
 async def _run(context: RoomContext) -> None:
-    if shutil.which("nft") is None:
-        raise FatalError("nft is not on PATH: install nftables (Debian: apt-get install nftables)")
+    require_nft()
     for setting in BRIDGE_NETFILTER:
         sysctls.switch_on(setting)
     enforcer = Enforcer(context.node_name, Nft(), context.clock)

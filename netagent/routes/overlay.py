@@ -50,18 +50,18 @@ def wanted_overlay(nodes: Mapping[str, Place], own_name: str, near: Iterable[str
     In the mode "always" they go by the overlay nevertheless.
     """
     own = nodes.get(own_name)
-    locals = [address for address in (own.addresses if own else ()) if parse_ip(address)]
-    if mode == "never" or own is None or not locals or not own.pod_cidrs:
+    own_ends = [address for address in (own.addresses if own else ()) if parse_ip(address)]
+    if mode == "never" or own is None or not own_ends or not own.pod_cidrs:
         return None
     near = set(near) if mode == "auto" else set[str]()
-    version = ip_address(locals[0]).version
+    version = ip_address(own_ends[0]).version
     far = {}
     for name, place in sorted(nodes.items()):
         ends = [item for item in map(parse_ip, place.addresses) if item is not None and item.version == version]
         for network in (str(ip_network(cidr, strict=False)) for cidr in place.pod_cidrs if is_cidr(cidr)):
             if name != own_name and ends and network not in near:
                 far[network] = str(ends[0])
-    return Overlay(locals[0], tuple(map(end_address, own.pod_cidrs)), far) if far else None
+    return Overlay(own_ends[0], tuple(map(end_address, own.pod_cidrs)), far) if far else None
 
 
 def end_address(cidr: str) -> str:

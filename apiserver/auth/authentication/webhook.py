@@ -22,7 +22,6 @@ from kubeclient.rest import RestClient
 ANSWER_SECONDS = 30.0
 REFUSAL_SECONDS = 10.0  # a token that was refused is not asked about again for so long
 MAX_REVIEWS = 32  # at once; further ones wait for their turn
-VERSIONS = ("v1", "v1beta1")
 NOBODY = User("")
 """Stands for a refusal in the cache of refusals."""
 

@@ -78,9 +78,6 @@ def _further(items: Mapping[str, Dict]) -> bytes:
     return b"," + _joined(items) if items else b""
 
 
-END = b"}}"
-
-
 def _joined(items: Mapping[str, Dict]) -> bytes:
     return b",".join(orjson.dumps(name) + b":" + orjson.dumps(value) for name, value in items.items())
 

@@ -25,7 +25,7 @@ def no_execute_taints(node: Node | None) -> list[Taint]:
 
 
 def placed_at(pod: Pod) -> float:
-    """When the pod came to its node, in Unix seconds; one that names its node itself came with its creation."""
+    """Returns when the pod came to its node, in Unix seconds: its creation for one that names its node itself."""
     scheduled = get_condition(pod.status.conditions, "PodScheduled")
     text = (scheduled.lastTransitionTime if scheduled is not None else None) or pod.metadata.creationTimestamp
     return parse_time(text) if text else 0.0

@@ -55,7 +55,7 @@ def single(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def api_of(cluster: Cluster) -> closing[AdminApi]:
-    return closing(AdminApi(cluster.layout, cluster.state().ports.api))
+    return closing(AdminApi.local(cluster.layout, cluster.state().ports.api))
 
 
 def launcher(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:

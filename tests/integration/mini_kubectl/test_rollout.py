@@ -48,7 +48,7 @@ def make_pods_ready(control_plane: ClusterHandle, mk: CommandLine) -> None:
     from mini_cluster.api import AdminApi
     from mini_cluster.errors import ApiError
 
-    api = AdminApi(control_plane.cluster.layout, control_plane.cluster.state().ports.api)
+    api = AdminApi.local(control_plane.cluster.layout, control_plane.cluster.state().ports.api)
     try:
         for pod in mk.items("pods"):
             if pod["status"].get("phase") != "Running":

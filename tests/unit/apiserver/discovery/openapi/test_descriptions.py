@@ -24,7 +24,7 @@ def definitions():
 
     catalogue = load_catalogue()
     api = Api(catalogue, all_subresources(catalogue), "v1.35.0")
-    return json.loads(b"".join((*v2.first_part(api)[:2], v2.END)))["definitions"]
+    return json.loads(b"".join((*v2.first_part(api)[:2], b"}}")))["definitions"]
 
 
 def test_every_published_type_is_described(definitions):
