@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from apimachinery import errors
 from apimachinery.errors import FieldError
@@ -27,6 +27,7 @@ from apimachinery.names import (
 
 Path = tuple[str | int, ...]
 IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
 NameRule = Callable[[str], list[str]]
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")

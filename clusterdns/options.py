@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
+from apimachinery.validation import IPNetwork
 from componentbase import flags
 from componentbase.host.hostnetwork import add_host_network_flag
 
@@ -19,7 +20,7 @@ class Options:
     metrics_port: int
     health_address: str
     """Where /health and /ready are answered too; "" for nowhere else."""
-    clients: tuple[IPv4Network | IPv6Network, ...]
+    clients: tuple[IPNetwork, ...]
     """The networks whose queries are answered, those of `addresses` and loopback among them."""
     resolv_conf: str
     host_netns_file: str
@@ -81,7 +82,7 @@ def _addresses(text: str) -> list[str]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _networks(text: str) -> list[IPv4Network | IPv6Network]:
+def _networks(text: str) -> list[IPNetwork]:
     try:
         return [ip_network(part, strict=False) for part in flags.parse_list(text)]
     except ValueError as error:

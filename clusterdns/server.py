@@ -8,11 +8,12 @@ import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 from random import sample
 from time import perf_counter
 from typing import Any
 
+from apimachinery.validation import IPNetwork
 from clusterdns import metrics
 from clusterdns.cache import Encoded, EncodedAnswers
 from clusterdns.message import (
@@ -43,7 +44,6 @@ TCP_CONNECTIONS = 500
 TCP_IDLE_SECONDS = 10.0
 CLIENTS_REMEMBERED = 10_000
 
-Network = IPv4Network | IPv6Network
 Client = tuple[Any, ...]
 """The address of a socket."""
 
@@ -54,7 +54,7 @@ class DnsServer:
     """`resolver` may be replaced at any time; then `encoded` has to be cleared."""
 
     def __init__(
-        self, resolver: Resolver, encoded: EncodedAnswers, counts: QueryMetrics, clients: Sequence[Network]
+        self, resolver: Resolver, encoded: EncodedAnswers, counts: QueryMetrics, clients: Sequence[IPNetwork]
     ) -> None:
         """Who is not in the networks of `clients` gets no answer."""
         self.resolver, self._encoded, self._counts = resolver, encoded, counts

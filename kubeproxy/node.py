@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from componentbase.host.process import run
-from kubeapi.core.node import Node
+from kubeapi.core.node import Node, internal_addresses
 from kubeclient.informer import Informer
 from kubeclient.rest import RestClient
 from kubeproxy.topology import Place
@@ -33,9 +33,7 @@ class ThisNode:
     @property
     def addresses(self) -> tuple[str, ...]:
         node = self._node
-        if node is None:
-            return ()
-        return tuple(item.address for item in node.status.addresses or () if item.type == "InternalIP")
+        return internal_addresses(node) if node else ()
 
     @property
     def pod_cidrs(self) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def add_messages(file: Any, add_field: Callable[..., None]) -> None:
                 add_field(entry, 1, "key", _STRING)
                 add_field(entry, 2, "value", inner)
                 inner = f"{name}.{entry.name}"
-            add_field(message, number, f"field{number}", inner, repeated=kind != kind.rstrip("[]{}"))
+            add_field(message, number, f"field{number}", inner, repeated=kind.endswith(("[]", "{}")))
 
 
 def to_document(message: Any, read_json: Callable[[bytes], Any]) -> Any:

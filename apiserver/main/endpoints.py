@@ -15,9 +15,8 @@ from apimachinery.errors import AlreadyExists, NotFound, StatusError
 from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import encode, from_dict
 from apimachinery.resource import Resource
-from apimachinery.validation import ip_family
+from apimachinery.validation import IPNetwork, ip_family
 from apiserver.registry.changes import Edit
-from apiserver.registry.claims.pools import Network
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
 from apiserver.request.user import APISERVER
@@ -46,7 +45,7 @@ class EndpointReconciler:
     """Serves one API server; `address` is its own. A loopback address leads nobody else here and is not published."""
 
     def __init__(
-        self, stores: Stores, storage: CachedStorage, service_ranges: Sequence[Network], address: str, port: int
+        self, stores: Stores, storage: CachedStorage, service_ranges: Sequence[IPNetwork], address: str, port: int
     ) -> None:
         self._stores = stores
         self._storage = storage

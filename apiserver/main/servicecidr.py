@@ -12,10 +12,10 @@ from apimachinery.conditions import get_condition
 from apimachinery.meta import ObjectMeta
 from apimachinery.model import decode
 from apimachinery.times import format_time
+from apimachinery.validation import IPNetwork
 from apiserver.main.bootstrap import create_missing
 from apiserver.registry.apply import Apply
 from apiserver.registry.changes import Edit
-from apiserver.registry.claims.pools import Network
 from apiserver.registry.stores import Stores
 from apiserver.request.query import WriteOptions
 from apiserver.request.user import APISERVER
@@ -31,7 +31,7 @@ log = logs.logger(__name__)
 @dataclass(frozen=True, slots=True)
 class DefaultServiceCIDR:
     stores: Stores
-    ranges: Sequence[Network]
+    ranges: Sequence[IPNetwork]
     clock: Clock
 
     async def ensure(self) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 
+from apimachinery.validation import IPNetwork
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW
 from apiserver.auth.authorization.webhook import WebhookSettings
 from apiserver.options.audit import AuditOptions, add_audit, audit_options
 from apiserver.options.authentication import AuthenticationOptions, add_authentication, authentication_options
 from apiserver.options.authorization import add_authorization, webhook_settings
 from componentbase.flags import add_bool, add_duration, base_parser, fill, parse_bool, parse_list, parse_map
-
-Network = IPv4Network | IPv6Network
 
 DEFAULT_SERVICE_RANGE = "10.96.0.0/16"
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
@@ -59,7 +58,7 @@ class Options:
     authentication: AuthenticationOptions = field(default_factory=AuthenticationOptions)
     authorization_modes: list[str] = field(default_factory=lambda: [ALWAYS_ALLOW])
     authorization_webhook: WebhookSettings | None = None
-    service_cluster_ip_range: list[Network] = field(default_factory=lambda: _networks(DEFAULT_SERVICE_RANGE))
+    service_cluster_ip_range: list[IPNetwork] = field(default_factory=lambda: _networks(DEFAULT_SERVICE_RANGE))
     """One, or one of each family: the first is that of Services that ask for none."""
     service_node_ports: range = range(30000, 32768)
     kubelet_certificate_authority: str = ""
@@ -309,7 +308,7 @@ def _add_shutdown(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _networks(text: str) -> list[Network]:
+def _networks(text: str) -> list[IPNetwork]:
     try:
         networks = [ip_network(part) for part in parse_list(text)]
     except ValueError as error:

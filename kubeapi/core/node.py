@@ -331,6 +331,11 @@ def _check_addresses(errors: Errors, status: NodeStatus) -> None:
         seen.add((address.type, address.address))
 
 
+def internal_addresses(node: Node) -> tuple[str, ...]:
+    """Returns the addresses by which other nodes reach it: one, or one of each family."""
+    return tuple(item.address for item in node.status.addresses or () if item.type == "InternalIP")
+
+
 def has_taint(node: Node, *keys: str) -> bool:
     """Tells whether the node has a taint with one of these keys, whatever its value and effect."""
     return any(taint.key in keys for taint in node.spec.taints or ())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
-Network = IPv4Network | IPv6Network
+from apimachinery.validation import IPNetwork
 
 
 class NoAddressLeft(Exception):
@@ -16,8 +16,8 @@ class AddressPool:
     """Goes round in each range, so that an address that was given back rests for as long as others are free."""
 
     def __init__(self) -> None:
-        self.ranges: tuple[Network, ...] = ()
-        self._next: dict[Network, int] = {}
+        self.ranges: tuple[IPNetwork, ...] = ()
+        self._next: dict[IPNetwork, int] = {}
 
     def use(self, cidrs: Iterable[str]) -> bool:
         """Takes these ranges; tells whether they are others than before."""
@@ -29,7 +29,7 @@ class AddressPool:
         """Returns an address of each range that is not among those that are `taken`. Raises: NoAddressLeft."""
         return tuple(self._take(network, taken) for network in self.ranges)
 
-    def _take(self, network: Network, taken: Collection[str]) -> str:
+    def _take(self, network: IPNetwork, taken: Collection[str]) -> str:
         # The first is the network's own name, the second the gateway's, the last one IPv4's broadcast.
         first, end = 2, network.num_addresses - (network.version == 4)
         start = self._next.get(network, first)
@@ -45,6 +45,6 @@ class AddressPool:
         return all(any(ip_address(address) in network for network in self.ranges) for address in addresses)
 
 
-def gateway(network: Network) -> str:
+def gateway(network: IPNetwork) -> str:
     """Returns the address of the bridge, with the prefix length of the range."""
     return f"{network[1]}/{network.prefixlen}"

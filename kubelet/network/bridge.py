@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any
 
+from apimachinery.validation import IPNetwork
 from componentbase import logs
 from componentbase.host.process import CommandError, run
 from componentbase.host.rtnetlink import LINKS, noticing_changes
-from kubelet.network.addresses import AddressPool, Network, NoAddressLeft, gateway
+from kubelet.network.addresses import AddressPool, NoAddressLeft, gateway
 from kubelet.network.attachment import Attachment
 from kubelet.network.bandwidth import shaper
 from kubelet.network.plug import PlugError
@@ -148,7 +149,7 @@ def pod_mtu(links: Sequence[dict[str, Any]], node_ips: Sequence[str]) -> int:
     return min(sizes, default=DEFAULT_MTU)
 
 
-def bridge_lines(name: str, ranges: Sequence[Network], mtu: int, links: Sequence[dict[str, Any]]) -> list[str]:
+def bridge_lines(name: str, ranges: Sequence[IPNetwork], mtu: int, links: Sequence[dict[str, Any]]) -> list[str]:
     """Returns lines for `ip -batch` that make the bridge the gateway of these ranges, and of no others."""
     wanted = [gateway(network) for network in ranges]
     link = next((link for link in links if link["ifname"] == name), None)
@@ -178,7 +179,7 @@ def cable_lines(bridge: str, attachment: Attachment, mtu: int) -> list[str]:
     ]
 
 
-def inside_lines(addresses: Sequence[str], ranges: Sequence[Network]) -> list[str]:
+def inside_lines(addresses: Sequence[str], ranges: Sequence[IPNetwork]) -> list[str]:
     """Returns lines for `ip -batch` inside the pod."""
     pairs = list(zip(addresses, ranges, strict=True))
     lines = [f"address add {address}/{network.prefixlen} dev eth0{_nodad(address)}" for address, network in pairs]

@@ -159,6 +159,10 @@ def _add_up_flags(up: argparse.ArgumentParser) -> None:
         help=f"whether pods of two hosts reach each other by VXLAN: {' or '.join(OVERLAY_MODES)} (by default "
         "as before, and the first at first)",
     )
+    _add_growth_flags(up)
+
+
+def _add_growth_flags(up: argparse.ArgumentParser) -> None:
     growth = up.add_mutually_exclusive_group()
     growth.add_argument(
         "--autoscale",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 
-from kubeapi.core.node import Node, takes_balanced_traffic
+from apimachinery.validation import IPNetwork
+from kubeapi.core.node import Node, internal_addresses, takes_balanced_traffic
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
-
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Share:
 
 def share_of(
     node_name: str,
-    networks: Sequence[Network],
+    networks: Sequence[IPNetwork],
     nodes: Iterable[Node],
     services: Iterable[Service],
     slices: Callable[[Service], Iterable[EndpointSlice]],
@@ -62,7 +61,7 @@ def line(address: str, nodes: Iterable[str]) -> list[str]:
     return sorted(nodes, key=lambda name: hashlib.sha256(f"{address} {name}".encode()).digest(), reverse=True)
 
 
-def _addresses(service: Service, networks: Sequence[Network]) -> Iterator[tuple[str, Network]]:
+def _addresses(service: Service, networks: Sequence[IPNetwork]) -> Iterator[tuple[str, IPNetwork]]:
     if service.spec.type != "LoadBalancer" or service.spec.loadBalancerClass:
         return
     for item in service.status.loadBalancer.ingress or ():
@@ -70,12 +69,12 @@ def _addresses(service: Service, networks: Sequence[Network]) -> Iterator[tuple[
             yield from ((item.ip, network) for network in networks if ip_address(item.ip) in network)
 
 
-def _in_network(network: Network, nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:
+def _in_network(network: IPNetwork, nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:
     """Yields the nodes on this link with their addresses; one that has joined from another machine is not on it."""
     for node in nodes:
-        for item in node.status.addresses or ():
-            if item.type == "InternalIP" and ip_address(item.address) in network:
-                yield node.name, item.address
+        for address in internal_addresses(node):
+            if ip_address(address) in network:
+                yield node.name, address
 
 
 def _nodes_of(slices: Iterable[EndpointSlice]) -> set[str]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
+from apimachinery.validation import IPNetwork
 from componentbase.host.process import CommandError, run
-from netagent.balancer.election import Network
 
 METRIC = 7801
 """Marks our addresses."""
@@ -28,7 +28,7 @@ class Link:
     device: str
     hardware: str
     """Its address, as in 02:6d:02:00:00:01. (/sys may be that of another network namespace.)"""
-    network: Network
+    network: IPNetwork
 
 
 async def find_links(node_addresses: Iterable[str]) -> list[Link]:

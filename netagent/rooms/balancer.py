@@ -10,7 +10,7 @@ import asyncio
 
 from componentbase import logs
 from componentbase.host.process import CommandError
-from kubeapi.core.node import Node
+from kubeapi.core.node import Node, internal_addresses
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import SERVICE_NAME_LABEL, EndpointSlice
 from netagent.balancer.election import share_of
@@ -45,7 +45,8 @@ async def _answer(context: RoomContext, others: Reachability, wake: asyncio.Even
     while True:
         wake.clear()
         try:
-            links = links or await find_links(_addresses(nodes.get(context.node_name)))
+            node = nodes.get(context.node_name)
+            links = links or await find_links(internal_addresses(node) if node else ())
             share = share_of(
                 context.node_name,
                 [link.network for link in links],
@@ -65,11 +66,6 @@ async def _answer(context: RoomContext, others: Reachability, wake: asyncio.Even
             continue
         await wake.wait()
         await context.clock.sleep(MIN_SYNC_SECONDS)
-
-
-def _addresses(node: Node | None) -> list[str]:
-    addresses = (node.status.addresses or ()) if node is not None else ()
-    return [item.address for item in addresses if item.type == "InternalIP"]
 
 
 async def _cleanup() -> None:

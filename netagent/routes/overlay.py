@@ -12,8 +12,8 @@ from hashlib import sha256
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from apimachinery.validation import is_cidr, parse_ip
-from netagent.routes.plan import Network, Place
+from apimachinery.validation import IPNetwork, is_cidr, parse_ip
+from netagent.routes.plan import Place
 
 LINK = "mini-vxlan"
 """The kubelet looks at its MTU, too."""
@@ -66,7 +66,7 @@ def wanted_overlay(nodes: Mapping[str, Place], own_name: str, near: Iterable[str
 
 def end_address(cidr: str) -> str:
     """Returns the inner address of a node's end, with its prefix length: the first of its pods' network."""
-    network: Network = ip_network(cidr, strict=False)
+    network: IPNetwork = ip_network(cidr, strict=False)
     return f"{network[0]}/{network.max_prefixlen}"
 
 

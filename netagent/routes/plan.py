@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 
-from apimachinery.validation import is_cidr, parse_ip
-from kubeapi.core.node import Node
-
-Network = IPv4Network | IPv6Network
+from apimachinery.validation import IPNetwork, is_cidr, parse_ip
+from kubeapi.core.node import Node, internal_addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +20,10 @@ class Place:
 
 def places(nodes: Iterable[Node]) -> dict[str, Place]:
     """Returns the nodes by name: one that only reports that it is well leaves this as it was."""
-    return {
-        node.name: Place(
-            tuple(node.spec.podCIDRs or ()),
-            tuple(item.address for item in node.status.addresses or () if item.type == "InternalIP"),
-        )
-        for node in nodes
-    }
+    return {node.name: Place(tuple(node.spec.podCIDRs or ()), internal_addresses(node)) for node in nodes}
 
 
-def wanted_routes(nodes: Mapping[str, Place], own_name: str, neighbourhoods: Iterable[Network]) -> dict[str, str]:
+def wanted_routes(nodes: Mapping[str, Place], own_name: str, neighbourhoods: Iterable[IPNetwork]) -> dict[str, str]:
     """Returns network -> gateway. `neighbourhoods` are the networks that this node's links are in.
 
     Nodes in none of them have no such route: the overlay leads to them, or the way of the wider network.

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
+from apimachinery.validation import IPNetwork
 from componentbase.host.process import run
 from netagent.routes.overlay import LINK, Overlay, forwarding_lines, link_lines, neighbour_lines
-from netagent.routes.plan import Network, route_lines
+from netagent.routes.plan import route_lines
 
 PROTOCOL = 78
 """None of those that the kernel, or routing daemons, mark their routes with (rtnetlink's RTPROT_...)."""
 _FAMILIES = ("-4", "-6")
 
 
-async def neighbourhoods() -> list[Network]:
+async def neighbourhoods() -> list[IPNetwork]:
     """Returns the networks that links of this host have addresses in. Raises: CommandError."""
     networks = [
         ip_interface(f"{item['local']}/{item['prefixlen']}").network

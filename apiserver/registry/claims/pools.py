@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
+
+from apimachinery.validation import IPNetwork
 
 RANDOM_TRIES = 32  # before the range is searched in order
-
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Pool:
         yield from map(self.value, range(self.static_size))
 
 
-def address_pool(network: Network) -> Pool:
+def address_pool(network: IPNetwork) -> Pool:
     """All addresses but the network's own and, of IPv4, the broadcast.
 
     Source: Kubernetes documentation, "Service ClusterIP allocation": the lower band is kept for chosen addresses.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
+
+from apimachinery.validation import IPNetwork
 
 
 class NoneLeft(Exception):
@@ -13,7 +15,7 @@ class NoneLeft(Exception):
 class _Pool:
     """One network in parts of one size. A part may have several holders: kubelets that brought their own say so."""
 
-    def __init__(self, network: IPv4Network | IPv6Network, mask_size: int) -> None:
+    def __init__(self, network: IPNetwork, mask_size: int) -> None:
         self._network = network
         self._shift = network.max_prefixlen - mask_size
         self._count = 1 << (mask_size - network.prefixlen)

@@ -303,7 +303,7 @@ class TestDeallocation:
         asking = using("c", nodeSelector={"kubernetes.io/hostname": "n2"})
         assert await self._post_filter(bench, asking) == message
         running = asyncio.create_task(bench.plugin.run())
-        await asyncio.sleep(0.01)
+        await bench.plugin._writer.settled(bench.stored["default/c"])
         running.cancel()
         freed = bench.stored["default/c"].status.allocation is None
         assert freed is (message != "still not schedulable")
@@ -314,7 +314,7 @@ class TestDeallocation:
         newer = claim(allocated=["n1/a"], on="n1", reserved=["other"], metadata={"resourceVersion": "6"})
         bench.stored["default/c"] = newer
         running = asyncio.create_task(bench.plugin.run())
-        await asyncio.sleep(0.01)
+        await bench.plugin._writer.settled(bench.stored["default/c"])
         running.cancel()
         assert bench.writes == []
 
