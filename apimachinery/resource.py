@@ -139,6 +139,10 @@ class Schema(Protocol):
         """Returns an encoded object of another version in this one, where no webhook is needed for that."""
         ...
 
+    async def convert_by_webhook(self, values: Sequence[bytes]) -> list[bytes]:
+        """Returns encoded objects of other versions in this one, where a webhook converts them. Raises: StatusError."""
+        ...
+
     def merge_types(self) -> Any:
         """Returns the form of an object for managed fields, the same one each time."""
         ...

@@ -58,6 +58,8 @@ class Attributes:
     """A policy or webhook has changed the object."""
     left: dict[Hashable, Any] = field(default_factory=dict)
     """How each policy and webhook has left the object: it is asked again only about another one."""
+    conversions: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+    """Encoded objects as a conversion webhook shows them in another version, by that version and what they were."""
 
     def warn(self, *texts: str) -> None:
         self.warnings += texts
@@ -101,15 +103,11 @@ class Lookup(Collector):
         return next(matches, None)
 
     def equivalents(self, resource: Resource[Any]) -> list[Resource[Any]]:
-        """Returns the other kinds that show the same stored objects, where that takes no webhook."""
+        """Returns the other kinds that show the same stored objects."""
         others = (item for item in self.catalogue if item is not resource)
         if resource.schema is not None:
             path = resource.group, resource.plural
-            return [
-                item
-                for item in others
-                if item.schema is not None and (item.group, item.plural) == path and not item.schema.by_webhook
-            ]
+            return [item for item in others if item.schema is not None and (item.group, item.plural) == path]
         stored = resource.view.of if resource.view else resource
         return [item for item in others if item is stored or (item.view is not None and item.view.of is stored)]
 

@@ -55,6 +55,20 @@ class Review:
             self._in_versions[version.api_version] = Review(self.attributes, self._lookup, version)
         return self._in_versions[version.api_version]
 
+    def unconverted(self, version: Resource[Any]) -> bool:
+        """Tells whether `convert` has to come before the objects can be shown in the version."""
+        return takes_webhook(self.attributes.resource, version) and bool(
+            _unconverted(self.attributes, version, self.document(), self.old_document)
+        )
+
+    async def convert(self, version: Resource[Any], document: dict[str, Any] | None) -> None:
+        """Has the object, as `document`, and the old one converted, where a webhook must be asked for that.
+
+        Raises: StatusError, where it can't convert them.
+        """
+        if takes_webhook(self.attributes.resource, version):
+            await convert(self.attributes, version, document, self.old_document)
+
     def document(self) -> dict[str, Any] | None:
         """The object as it is now; a plugin that changes it needs a review of its own."""
         if self._documents[0] is not self.attributes.obj:
@@ -69,9 +83,9 @@ class Review:
         if obj is None:
             return None
         resource, document = self.attributes.resource, dict(obj) if isinstance(obj, dict) else to_dict(obj)
-        if isinstance(obj, resource.model):
-            document = converted(document, resource, self._version)
         document.get("metadata", {}).pop("managedFields", None)
+        if isinstance(obj, resource.model):
+            document = converted(self.attributes, document, resource, self._version)
         return document
 
     @cached_property
@@ -181,10 +195,37 @@ def _place(resource: Resource[Any]) -> dict[str, str]:
     return {"group": resource.group, "version": resource.version, "resource": resource.plural}
 
 
-def converted(document: dict[str, Any], source: Resource[Any], target: Resource[Any]) -> dict[str, Any]:
-    """Returns an object of one version in another one of the same resource; it may change its argument."""
+def takes_webhook(source: Resource[Any], target: Resource[Any]) -> bool:
+    """Tells whether a webhook converts objects from one version to another."""
+    return source is not target and target.schema is not None and target.schema.by_webhook
+
+
+def _unconverted(attributes: Attributes, target: Resource[Any], *documents: dict[str, Any] | None) -> list[bytes]:
+    """Returns, encoded, the documents that the webhook has not converted for this request."""
+    values = dict.fromkeys(orjson.dumps(document) for document in documents if document is not None)
+    return [value for value in values if (target.api_version, value) not in attributes.conversions]
+
+
+async def convert(attributes: Attributes, target: Resource[Any], *documents: dict[str, Any] | None) -> None:
+    """Asks the kind's webhook for what `converted` is to return, once for each request. Raises: StatusError."""
+    values = _unconverted(attributes, target, *documents)
+    if values and target.schema is not None:
+        answers = await target.schema.convert_by_webhook(values)
+        attributes.conversions.update(
+            ((target.api_version, old), new) for old, new in zip(values, answers, strict=True)
+        )
+
+
+def converted(
+    attributes: Attributes, document: dict[str, Any], source: Resource[Any], target: Resource[Any]
+) -> dict[str, Any]:
+    """Returns an object of one version in another one of the same resource; it may change its argument. Where it takes
+    a webhook, `convert` has asked this one."""
     if target is not source and target.schema is not None:
-        return cast("dict[str, Any]", orjson.loads(target.schema.convert(orjson.dumps(document))))
+        value = orjson.dumps(document)
+        by_webhook = target.schema.by_webhook
+        shown = attributes.conversions[target.api_version, value] if by_webhook else target.schema.convert(value)
+        return cast("dict[str, Any]", orjson.loads(shown))
     if target is not source:
         document = source.view.from_view(document) if source.view else document
         document = target.view.to_view(document) if target.view else document

@@ -13,23 +13,17 @@ from typing import Any, cast
 from apimachinery.resource import Resource
 from apiserver.apiextensions.kinds import CustomKind
 from apiserver.apiextensions.objects import CustomSchema
-from apiserver.apiextensions.webhook import ConversionWebhook
 from apiserver.storage.view import KEPT_CONVERSIONS, Conversion
-from kubeapi.apiextensions.customresourcedefinition import WEBHOOK
 
 
-def conversion_of(kind: CustomKind, resource: Resource[Any], webhook: ConversionWebhook | None) -> Conversion | None:
+def conversion_of(kind: CustomKind, resource: Resource[Any]) -> Conversion | None:
     """The conversion between what is stored and a version that is served; None where both are the same.
 
     With a webhook, objects of the version that is stored today may still be stored in an earlier one.
     """
-    if webhook is not None:
-        return WebhookConversion(webhook, kind.stored, resource)
+    if schema_of(resource).by_webhook:
+        return WebhookConversion(kind.stored, resource)
     return None if resource is kind.stored else ApiVersionConversion(kind.stored, resource)
-
-
-def uses_webhook(kind: CustomKind) -> bool:
-    return kind.conversion.get("strategy") == WEBHOOK
 
 
 def schema_of(resource: Resource[Any]) -> CustomSchema:
@@ -53,8 +47,7 @@ class ApiVersionConversion:
 class WebhookConversion:
     """The strategy Webhook. What it answered about an object counts for as long as the object stays as it is."""
 
-    def __init__(self, webhook: ConversionWebhook, stored: Resource[Any], shown: Resource[Any]) -> None:
-        self._webhook = webhook
+    def __init__(self, stored: Resource[Any], shown: Resource[Any]) -> None:
         self._stored, self._shown = schema_of(stored), schema_of(shown)
         self._head = b'{"kind":"%b","apiVersion":"%b",' % (shown.kind.encode(), shown.api_version.encode())
         self._known: OrderedDict[bytes, bytes] = OrderedDict()
@@ -71,7 +64,7 @@ class WebhookConversion:
         shown = [self.at_once(value) for value in values]
         unknown = [value for value, known in zip(values, shown, strict=True) if known is None]
         if unknown:
-            converted = iter(await self._webhook.convert(unknown, self._shown))
+            converted = iter(await self._shown.convert_by_webhook(unknown))
             for index, known in enumerate(shown):
                 if known is None:
                     shown[index] = self._keep(values[index], next(converted))
@@ -84,5 +77,5 @@ class WebhookConversion:
         return converted
 
     async def to_stored(self, value: bytes) -> bytes:
-        (converted,) = await self._webhook.convert([value], self._stored)
+        (converted,) = await self._stored.convert_by_webhook([value])
         return converted

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -37,6 +37,12 @@ _GO_TYPES = {
 log = logs.logger(__name__)
 
 
+class Webhook(Protocol):
+    async def convert(self, values: Sequence[bytes], schema: CustomSchema) -> list[bytes]:
+        """Returns encoded objects in the version of the schema, pruned. Raises: StatusError."""
+        ...
+
+
 class CustomSchema:
     """The schema of one version, compiled when the first object needs it: most kinds of a cluster have few objects.
 
@@ -46,6 +52,8 @@ class CustomSchema:
     def __init__(self, definition: bytes, version: str, api_version: str, *, by_webhook: bool) -> None:
         """`by_webhook`: a webhook converts objects of other versions."""
         self.by_webhook = by_webhook
+        self.webhook: Webhook | None = None
+        """Set where it is served and `by_webhook`."""
         self.definition = definition
         self.version = version
         self.api_version = api_version
@@ -85,6 +93,10 @@ class CustomSchema:
             self.prune(obj)
 
         return changed(value, change)
+
+    async def convert_by_webhook(self, values: Sequence[bytes]) -> list[bytes]:
+        assert self.webhook is not None
+        return await self.webhook.convert(values, self)
 
     def prune(self, obj: CustomObject) -> list[str]:
         """Drops what the schema lacks; returns the paths."""

@@ -8,7 +8,7 @@ from apimachinery.catalogue import Catalogue, CatalogueError
 from apimachinery.custom import CustomObject
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Chain
-from apiserver.apiextensions.conversion import conversion_of, uses_webhook
+from apiserver.apiextensions.conversion import conversion_of, schema_of
 from apiserver.apiextensions.hooks import CustomObjectHooks
 from apiserver.apiextensions.kinds import CustomKind
 from apiserver.apiextensions.webhook import ConversionWebhook
@@ -54,10 +54,11 @@ class KindPublisher:
         for resource in kind.served:
             if other := self._catalogue.find(resource.group, resource.version, resource.plural):
                 raise CatalogueError(f"{kind.name} would stand where {other} is served")
-        webhook = None
-        if uses_webhook(kind):
+        if schema_of(kind.stored).by_webhook:
             webhook = self._webhooks[kind.name] = ConversionWebhook(kind.conversion["webhook"], self._locator)
-        made = self._made[kind.name] = [self._store(kind, resource, webhook) for resource in kind.served]
+            for resource in (kind.stored, *kind.served):
+                schema_of(resource).webhook = webhook
+        made = self._made[kind.name] = [self._store(kind, resource) for resource in kind.served]
         for store in made:
             resource = store.resource
             self._stores.add(store)
@@ -66,11 +67,9 @@ class KindPublisher:
             self._catalogue.add(resource)
             self._preferred.setdefault((resource.group, resource.plural), resource)
 
-    def _store(
-        self, kind: CustomKind, resource: Resource[CustomObject], webhook: ConversionWebhook | None
-    ) -> Store[CustomObject]:
+    def _store(self, kind: CustomKind, resource: Resource[CustomObject]) -> Store[CustomObject]:
         hooks = CustomObjectHooks(lambda: kind.is_terminating)
-        conversion = conversion_of(kind, resource, webhook)
+        conversion = conversion_of(kind, resource)
         storage: Storage = self._storage
         if conversion is not None:
             storage = ViewStorage(storage, kind.stored, conversion)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from apimachinery.conditions import is_true
 from apimachinery.model import from_dict
+from apiserver.apiextensions.kinds import CustomKind, read_kind
 from kubeapi.apiextensions.customresourcedefinition import CustomResourceDefinition
 from tests.kits.control_plane.apiserver import ApiClient
 from tests.kits.eventually import eventually
@@ -39,6 +42,19 @@ def definition(plural: str, versions: Sequence[Dict] = (), kind: str = "", **spe
             **spec,
         },
     }
+
+
+def kind(*versions: Dict, **spec: Any) -> CustomKind:
+    """The kind Widget, as a server reads it from its definition."""
+    body = definition("widgets", versions, **spec)
+    body["metadata"]["uid"] = "1"
+    body["status"] = {
+        "conditions": [{"type": "Established", "status": "True"}],
+        "acceptedNames": {"plural": "widgets", "kind": "Widget"},
+    }
+    found = read_kind(orjson.dumps(body))
+    assert found is not None
+    return found
 
 
 def custom(kind: str, name: str, spec: Dict | None = None, version: str = "v1", **meta: Any) -> Dict:

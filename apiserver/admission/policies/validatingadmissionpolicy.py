@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from apimachinery.errors import StatusError
 from apiserver.admission._index import Candidate
 from apiserver.admission._matching import OPERATIONS
 from apiserver.admission._plugin import Attributes, Lookup, Plugin
@@ -165,7 +166,7 @@ class ValidatingPolicies:
         self, candidate: Candidate[Bound[ValidatingPolicy]], review: Review, verdict: Verdict
     ) -> Awaitable[None] | None:
         """Evaluates one policy, with each of its parameters, and adds what it found."""
-        bound, shown = candidate.subject, review.in_version(candidate.version)
+        bound, version = candidate.subject, candidate.version
         policy, started = bound.policy, time.perf_counter()
         try:
             if policy.fault:
@@ -174,12 +175,28 @@ class ValidatingPolicies:
         except NotConfigured as error:
             self._add(bound, _not_configured(policy, error), review, verdict, started)
             return None
-        outcomes = within_reach(review, partial(_evaluate_all, policy, shown, params))
+        if params and review.unconverted(version):
+            return self._check_converted(candidate, review, verdict)
+        outcomes = within_reach(review, partial(_evaluate_all, policy, review.in_version(version), params))
         if isinstance(outcomes, list):
             for outcome in outcomes:
                 self._add(bound, outcome, review, verdict, started)
             return None
         return self._add_later(outcomes, bound, review, verdict, started)
+
+    async def _check_converted(
+        self, candidate: Candidate[Bound[ValidatingPolicy]], review: Review, verdict: Verdict
+    ) -> None:
+        """The same, once a webhook has brought the objects into the version that the policy is about."""
+        bound, started = candidate.subject, time.perf_counter()
+        try:
+            await review.convert(candidate.version, review.document())
+        except StatusError as error:
+            fault = NotConfigured(f"failed to convert object version: {error.message}")
+            self._add(bound, _not_configured(bound.policy, fault), review, verdict, started)
+            return
+        if (more := self._check(candidate, review, verdict)) is not None:
+            await more
 
     async def _add_later(
         self,

@@ -101,7 +101,7 @@ async def ask(hook: Hook, review: Review, document: dict[str, Any] | None, metri
             metrics.failed_open(hook)
             return None
         metrics.rejected(hook, operation, "calling_webhook_error", 0)
-        raise InternalError(f"Internal error occurred: {text}", {}, [FieldError("", "", text)]) from None
+        raise internal_error(text) from None
     finally:
         refused = verdict is not None and not verdict.allowed
         metrics.observe(hook, operation, time.perf_counter() - begin, rejected=refused)
@@ -114,6 +114,10 @@ async def ask(hook: Hook, review: Review, document: dict[str, Any] | None, metri
         metrics.rejected(hook, operation, "no_error", refusal.code)
         raise refusal
     return verdict
+
+
+def internal_error(text: str) -> InternalError:
+    return InternalError(f"Internal error occurred: {text}", {}, [FieldError("", "", text)])
 
 
 class _Part(BaseModel):

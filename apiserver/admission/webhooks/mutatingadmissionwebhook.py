@@ -8,14 +8,16 @@ from typing import Any
 
 import orjson
 
-from apimachinery.errors import InternalError, StatusError
+from apimachinery.errors import StatusError
+from apimachinery.model import to_dict
 from apimachinery.patch.json import json_patch
 from apiserver.admission._index import Candidate
 from apiserver.admission._matching import OPERATIONS
 from apiserver.admission._plugin import CONNECT, Attributes, Lookup, Plugin
-from apiserver.admission._review import Review, Turns, converted
-from apiserver.admission.webhooks._call import WebhookMetrics, ask
+from apiserver.admission._review import Review, Turns, convert, converted, takes_webhook
+from apiserver.admission.webhooks._call import WebhookMetrics, ask, internal_error
 from apiserver.admission.webhooks._configured import Hook, HookSet, conditions_met
+from apiserver.codec.body import decode_object
 from kubeapi.admissionregistration._rules import GROUP
 from kubeapi.admissionregistration.mutatingwebhookconfiguration import IF_NEEDED
 
@@ -49,16 +51,21 @@ class MutatingWebhooks:
 
     async def _changed(self, candidate: Candidate[Hook], review: Review, document: Document | None) -> Document | None:
         """Returns the document as the webhook leaves it. Raises: StatusError."""
-        hook, version, resource = candidate.subject, candidate.version, review.attributes.resource
+        hook, version, attributes = candidate.subject, candidate.version, review.attributes
+        resource = attributes.resource
+        try:
+            await review.convert(version, document)
+        except StatusError as error:  # upstream says it twice
+            raise internal_error(internal_error(error.message).message) from None
         review = review.in_version(version)
         shown = document
         if document is not None and version is not resource:
-            shown = converted(deepcopy(document), resource, version)
+            shown = converted(attributes, deepcopy(document), resource, version)
         if not await conditions_met(hook, review, shown):
             return document
         verdict = await ask(hook, review, shown, self.metrics)
-        where = f"round_{review.attributes.round}_index_{hook.index}"
-        annotate = review.attributes.annotate
+        where = f"round_{attributes.round}_index_{hook.index}"
+        annotate = attributes.annotate
         if verdict is None:
             annotate(f"failed-open.mutation.webhook.admission.k8s.io/{where}", hook.name)
             return document
@@ -67,12 +74,16 @@ class MutatingWebhooks:
             try:
                 changed = json_patch(shown, verdict.patch)
             except StatusError as error:
-                raise InternalError(f"Internal error occurred: {error.message}") from None
+                raise internal_error(error.message) from None
         told = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed != shown}
         annotate(f"mutation.webhook.admission.k8s.io/{where}", orjson.dumps(told).decode())
         if changed == shown or changed is None:
             return document
-        return changed if version is resource else converted(deepcopy(changed), version, resource)
+        if isinstance(attributes.obj, resource.model):
+            changed = to_dict(decode_object(version, orjson.dumps(changed)))
+        if takes_webhook(version, resource):
+            await convert(attributes, resource, changed)
+        return changed if version is resource else converted(attributes, changed, version, resource)
 
 
 def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 
+from apimachinery.errors import StatusError
 from apiserver.admission._index import Candidate
 from apiserver.admission._matching import OPERATIONS
 from apiserver.admission._plugin import CONNECT, Attributes, Lookup, Plugin
 from apiserver.admission._review import Review
-from apiserver.admission.webhooks._call import WebhookMetrics, ask
+from apiserver.admission.webhooks._call import WebhookMetrics, ask, internal_error
 from apiserver.admission.webhooks._configured import Hook, HookSet, conditions_met
 from kubeapi.admissionregistration._rules import GROUP
 
@@ -28,6 +29,11 @@ class ValidatingWebhooks:
         return self._ask_all(Review(attributes, self._lookup), hooks) if hooks else None
 
     async def _ask_all(self, review: Review, candidates: Sequence[Candidate[Hook]]) -> None:
+        try:
+            for each in candidates:
+                await review.convert(each.version, review.document())
+        except StatusError as error:
+            raise internal_error(error.message) from None
         reviews = [(each.subject, review.in_version(each.version)) for each in candidates]
         asked = [(hook, shown) for hook, shown in reviews if await conditions_met(hook, shown, shown.document())]
         answers = await asyncio.gather(

@@ -274,26 +274,78 @@ def test_connections_are_admitted(api: ApiServer, hooks: AdmissionServer) -> Non
     assert (request["subResource"], request["operation"]) == ("attach", "CONNECT")
 
 
-def test_versions_of_a_custom_kind_are_equivalent(api: ApiServer, hooks: AdmissionServer) -> None:
-    """The webhook's rules name one version; requests in the other are shown to it in that one."""
+@contextmanager
+def gadgets(api: ApiServer, **spec: Any) -> Iterator[str]:
+    """Yields the path of the objects of a custom kind in v2; they are stored in v1."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     versions = [
         {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}}
         for name in ("v1", "v2")
     ]
     names = {"plural": "gadgets", "kind": "Gadget"}
-    spec = {"group": "equal.example", "scope": "Namespaced", "names": names, "versions": versions}
+    spec |= {"group": "equal.example", "scope": "Namespaced", "names": names, "versions": versions}
     body = {"metadata": {"name": "gadgets.equal.example"}, "spec": spec}
     definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     assert api.http.post(definitions, json=body).status_code == 201
     collection = "/apis/equal.example/v2/namespaces/default/gadgets"
     eventually(lambda: api.http.get(collection).status_code == 200, "gadgets are served")
-    rule = {"operations": ["CREATE"], "apiGroups": ["equal.example"], "apiVersions": ["v1"], "resources": ["gadgets"]}
+    yield collection
+    assert api.http.delete(f"{definitions}/gadgets.equal.example").status_code == 200
+    eventually(lambda: api.http.get(collection).status_code == 404, "gadgets are gone")
+
+
+GADGET_RULE = {"operations": ["*"], "apiGroups": ["equal.example"], "apiVersions": ["v1"], "resources": ["gadgets"]}
+GADGET = {"apiVersion": "equal.example/v2", "kind": "Gadget", "metadata": {"name": "a"}}
+
+
+def test_versions_of_a_custom_kind_are_equivalent(api: ApiServer, hooks: AdmissionServer) -> None:
+    """The webhook's rules name one version; requests in the other are shown to it in that one."""
     hooks.answers["/see"] = lambda request: patch({"op": "add", "path": "/size", "value": 3})
-    gadget = {"apiVersion": "equal.example/v2", "kind": "Gadget", "metadata": {"name": "a"}}
-    with configured(api, "mutating", hooks.webhook("/see", rules=[rule])):
-        made = api.http.post(collection, json=gadget)
+    with gadgets(api) as collection, configured(api, "mutating", hooks.webhook("/see", rules=[GADGET_RULE])):
+        made = api.http.post(collection, json=GADGET)
     assert (made.status_code, made.json()["apiVersion"], made.json()["size"]) == (201, "equal.example/v2", 3)
     (request,) = hooks.asked
     assert (request["object"]["apiVersion"], request["requestKind"]["version"]) == ("equal.example/v1", "v2")
-    assert api.http.delete(f"{definitions}/gadgets.equal.example").status_code == 200
+
+
+def test_the_kinds_own_webhook_converts_for_webhooks(api: ApiServer, hooks: AdmissionServer) -> None:
+    """There and back where one changes the object; a failure fails the request, whatever the failure policy says."""
+
+    def convert(review: Dict) -> Dict:
+        """`size` of v1 is `width` of v2."""
+        wanted, objects = review["desiredAPIVersion"], review["objects"]
+        old, new = ("size", "width") if wanted.endswith("v2") else ("width", "size")
+        converted = [{**each, "apiVersion": wanted, new: each[old]} for each in objects]
+        for each in converted:
+            del each[old]
+        return {"result": {"status": "Success"}, "convertedObjects": converted}
+
+    def asked(path: str) -> list[Dict]:
+        return [request for request in hooks.asked if request["path"] == path]
+
+    hooks.answers |= {"/convert": convert}
+    hooks.answers["/set"] = lambda request: patch(
+        {"op": "replace", "path": "/size", "value": request["object"]["size"] + 1}
+    )
+    client = {"clientConfig": hooks.client_config("/convert"), "conversionReviewVersions": ["v1"]}
+    shared = {"rules": [GADGET_RULE], "failurePolicy": "Ignore"}
+    setting, seeing = hooks.webhook("/set", **shared), hooks.webhook("/see", **shared)
+    with (
+        gadgets(api, conversion={"strategy": "Webhook", "webhook": client}) as collection,
+        configured(api, "validating", seeing),
+    ):
+        with configured(api, "mutating", setting):
+            made = api.http.post(collection, json={**GADGET, "width": 1}).json()
+            assert (made["apiVersion"], made["width"]) == ("equal.example/v2", 2)
+            put = api.http.put(f"{collection}/a", json={**made, "width": 5}).json()
+            assert (put["width"], put.get("size")) == (6, None)
+            hooks.answers["/convert"] = lambda review: {"result": {"status": "Failure", "message": "no"}}
+            failed = api.http.put(f"{collection}/a", json={**put, "width": 7})
+        seen = [(request["object"], request["oldObject"]) for request in asked("/see")]
+        assert [(new["size"], old and old["size"]) for new, old in seen] == [(2, None), (6, 2)]
+        assert [request["object"]["size"] for request in asked("/set")] == [1, 5]
+        text = "Internal error occurred: conversion webhook for equal.example/v2, Kind=Gadget failed: no"
+        assert (failed.status_code, failed.json()["message"]) == (500, f"Internal error occurred: {text}")
+        refused = api.http.post(collection, json={**GADGET, "metadata": {"name": "b"}, "width": 1})
+        assert (refused.status_code, refused.json()["message"]) == (500, text)
+        hooks.answers["/convert"] = convert

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
 import pytest
 
-from apimachinery.catalogue import load_catalogue
-from apimachinery.errors import StatusError
+from apimachinery.catalogue import Catalogue, load_catalogue
+from apimachinery.errors import StatusError, UnclassifiedError
 from apiserver.admission._plugin import Attributes, Lookup
 from apiserver.admission.policies import _evaluation
 from apiserver.admission.policies.validatingadmissionpolicy import FAILURE_ANNOTATION, ValidatingPolicies
+from apiserver.apiextensions.objects import CustomSchema
 from apiserver.auth.authorization.authorizer import AlwaysAllow, Authorizer, Decision
 from apiserver.codec.body import decode_object
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import User
 from apiserver.storage.interface import Entry
 from kubeapi.admissionregistration._rules import GROUP
+from tests.kits import definitions
 
 KINDS = {(kind.group, kind.plural): kind for kind in load_catalogue()}
 CONFIG_MAPS = KINDS[("", "configmaps")]
@@ -51,10 +53,10 @@ class Cache:
 
 
 class Server:
-    def __init__(self, authorizer: Authorizer | None = None) -> None:
+    def __init__(self, authorizer: Authorizer | None = None, catalogue: Catalogue | None = None) -> None:
         self._cache = Cache()
         self._cache.put("namespaces", "Namespace", "n")
-        lookup = Lookup(self._cache, KINDS, authorizer or AlwaysAllow(), None)  # type: ignore[arg-type]
+        lookup = Lookup(self._cache, KINDS, authorizer or AlwaysAllow(), None, catalogue)  # type: ignore[arg-type]
         self._policies = ValidatingPolicies(lookup)
 
     def policy(self, name: str, *expressions: str, actions: tuple[str, ...] = ("Deny",), **spec: Any) -> Server:
@@ -207,3 +209,73 @@ async def test_another_server_is_asked_once_for_each_question() -> None:
 async def test_a_check_with_an_unreadable_selector_is_about_all_objects() -> None:
     check = "authorizer.group('').resource('pods').fieldSelector('((').check('get').allowed()"
     await Server().policy("p", check).request()
+
+
+class Converter:
+    """A conversion webhook; `fails` with a message."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        """How many objects each call was about."""
+        self.fails = ""
+
+    async def convert(self, values: Sequence[bytes], schema: CustomSchema) -> list[bytes]:
+        self.asked.append(len(values))
+        if self.fails:
+            raise UnclassifiedError(self.fails)
+        return [schema.convert(value) for value in values]
+
+
+def widget(converter: Converter, *, update: bool = True) -> tuple[Catalogue, Attributes]:
+    """A request in v2 of a kind that a webhook converts, and the kind in all its versions."""
+    versions = definitions.version("v1"), definitions.version("v2", storage=False)
+    kind = definitions.kind(*versions, conversion={"strategy": "Webhook", "webhook": {}})
+    for resource in kind.served:
+        assert isinstance(resource.schema, CustomSchema)
+        resource.schema.webhook = converter
+    (v2,) = (resource for resource in kind.served if resource.version == "v2")
+    new, old = (
+        decode_object(v2, orjson.dumps(definitions.custom("Widget", "a", {"name": name}, "v2", namespace="n")))
+        for name in ("new", "old")
+    )
+    operation = "UPDATE" if update else "CREATE"
+    attributes = Attributes(operation, v2, "", "n", "a", new, old if update else None, JANE, audit_annotations={})
+    return Catalogue(list(kind.served)), attributes
+
+
+ABOUT_V1 = {
+    "resourceRules": [
+        {"apiGroups": ["*"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["widgets"]}
+    ]
+}
+
+
+async def test_a_webhook_converts_the_objects_once_for_all_policies_about_a_version() -> None:
+    converter = Converter()
+    catalogue, attributes = widget(converter)
+    server = Server(catalogue=catalogue)
+    for name in ("p", "q"):
+        rules = "object.apiVersion.endsWith('/v1')", "oldObject.apiVersion.endsWith('/v1')", "object.spec.name == 'new'"
+        server.policy(name, *rules, matchConstraints=ABOUT_V1)
+    waiting = server.validate(attributes)
+    assert waiting is not None
+    await waiting
+    assert converter.asked == [2]
+    assert server.validate(attributes) is None, "the request has them now"
+
+
+async def test_objects_that_cant_be_converted_refuse_the_request_unless_that_is_to_be_ignored() -> None:
+    converter = Converter()
+    converter.fails = "conversion webhook is away"
+    catalogue, attributes = widget(converter, update=False)
+    server = Server(catalogue=catalogue).policy("p", "false", matchConstraints=ABOUT_V1, failurePolicy="Ignore")
+    waiting = server.validate(attributes)
+    assert waiting is not None
+    await waiting
+    waiting = server.policy("q", "true", matchConstraints=ABOUT_V1, actions=("Warn",)).validate(attributes)
+    assert waiting is not None
+    with pytest.raises(StatusError) as caught:
+        await waiting
+    text = "failed to configure binding: failed to convert object version: conversion webhook is away"
+    assert (caught.value.code, caught.value.message.partition(" denied request: ")[2]) == (422, text)
+    assert converter.asked == [1, 1, 1]

@@ -5,23 +5,11 @@ from __future__ import annotations
 import orjson
 
 from apimachinery.splice import split_owners, with_owners, with_revision, without_revision
-from apiserver.apiextensions.kinds import CustomKind, read_kind
+from apiserver.apiextensions.kinds import read_kind
 from apiserver.apiextensions.objects import CustomSchema
-from tests.kits.definitions import GROUP, custom, definition, version
+from tests.kits.definitions import GROUP, custom, definition, kind, version
 
 OWNERS = b'[{"manager":"a","fieldsV1":{"f:spec":{}}}]'
-
-
-def kind(*versions: dict[str, object]) -> CustomKind:
-    body = definition("widgets", versions)
-    body["metadata"]["uid"] = "1"
-    body["status"] = {
-        "conditions": [{"type": "Established", "status": "True"}],
-        "acceptedNames": {"plural": "widgets", "kind": "Widget"},
-    }
-    found = read_kind(orjson.dumps(body))
-    assert found is not None
-    return found
 
 
 def schema(*versions: dict[str, object]) -> CustomSchema:
