@@ -10,6 +10,8 @@ import asyncio
 
 from componentbase import logs
 from componentbase.host.process import CommandError
+from componentbase.host.rtnetlink import IPV4_ADDRESSES, noticing_changes
+from componentbase.tasks import first_of
 from kubeapi.core.node import Node, internal_addresses
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import SERVICE_NAME_LABEL, EndpointSlice
@@ -19,6 +21,8 @@ from netagent.balancer.reachability import Reachability
 from netagent.room import Room, RoomContext
 
 MIN_SYNC_SECONDS, RETRY_SECONDS = 0.1, 5.0
+CHECK_SECONDS = 30.0
+"""Between two looks at the link for what no event tells: those of IPv6 would tell of each pod's link."""
 OF_SERVICE = "service"
 
 log = logs.logger(__name__)
@@ -42,30 +46,35 @@ async def _answer(context: RoomContext, others: Reachability, wake: asyncio.Even
         await informer.wait_synced()  # by half a list another node would seem to be elected
     links: list[Link] = []
     last: frozenset[str] | None = None
-    while True:
-        wake.clear()
-        try:
-            node = nodes.get(context.node_name)
-            links = links or await find_links(internal_addresses(node) if node else ())
-            share = share_of(
-                context.node_name,
-                [link.network for link in links],
-                nodes.list(),
-                services.list(),
-                lambda service: slices.by_index(OF_SERVICE, service.key),
-                others.lost,
-            )
-            others.watch(share.watched)
-            if share.held != last:
-                came, went = await set_addresses(links, share.held)
-                last = share.held
-                log.info("answering", addresses=",".join(sorted(share.held)), came=len(came), went=len(went))
-        except CommandError as error:
-            log.error("addresses not changed", error=str(error))
-            await context.clock.sleep(RETRY_SECONDS)
-            continue
-        await wake.wait()
-        await context.clock.sleep(MIN_SYNC_SECONDS)
+    touched = asyncio.Event()
+    with noticing_changes(touched, IPV4_ADDRESSES):
+        while True:
+            wake.clear()
+            try:
+                node = nodes.get(context.node_name)
+                links = links or await find_links(internal_addresses(node) if node else ())
+                share = share_of(
+                    context.node_name,
+                    [link.network for link in links],
+                    nodes.list(),
+                    services.list(),
+                    lambda service: slices.by_index(OF_SERVICE, service.key),
+                    others.lost,
+                )
+                others.watch(share.watched)
+                if share.held != last:
+                    came, went = await set_addresses(links, share.held)
+                    last = share.held
+                    if came or went:
+                        log.info("answering", addresses=",".join(sorted(last)), came=len(came), went=len(went))
+            except CommandError as error:
+                log.error("addresses not changed", error=str(error))
+                await context.clock.sleep(RETRY_SECONDS)
+                continue
+            if await first_of(wake.wait(), touched.wait(), context.clock.sleep(CHECK_SECONDS)) > 0:
+                touched.clear()
+                links, last = [], None  # somebody may have taken our addresses, or the node's own
+            await context.clock.sleep(MIN_SYNC_SECONDS)
 
 
 async def _cleanup() -> None:

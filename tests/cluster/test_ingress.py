@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +94,9 @@ def test_an_address_of_a_balancer_leads_to_pods_from_the_machine_and_from_pods(
 
     eventually(both)
     assert "200 OK" in mk.run("exec", "web-1", "--", "sh", "-c", GET.format(address=address, host="web"))
+    holder = ("ip", "-n", cluster.cluster.layout.netns(line(address, pods.values())[0]), "address")
+    subprocess.run([*holder, "delete", f"{address}/32", "dev", "eth0"], check=True)
+    eventually(lambda: f" {address}/32 " in subprocess.check_output([*holder, "show", "dev", "eth0"], text=True))
     # With the policy Local a node with a pod answers, and no other sends anything on.
     mk.run("patch", "service", "web", "-p", '{"spec": {"externalTrafficPolicy": "Local"}}')
     for name in pods:
