@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -165,12 +166,15 @@ def test_up_repairs_after_everything_was_killed(one: Cluster) -> None:
     one.kill("supervisor")
     for process in snapshot().values():
         if process.cluster == one.layout.key:
-            os.kill(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # some end with others
+                os.kill(process.pid, signal.SIGKILL)
     one.up()
     assert one.view().healthy
 
 
-@pytest.mark.parametrize("torn", ["namespace", "bridge", "cable"])
+@pytest.mark.parametrize(
+    "torn", ["bridge", *(pytest.param(each, marks=pytest.mark.slow) for each in ("namespace", "cable"))]
+)
 def test_up_repairs_a_torn_network(one: Cluster, torn: str) -> None:
     layout = one.layout
     command = {
@@ -271,7 +275,7 @@ def test_data_survives_down_and_nothing_survives_a_purge(other: Cluster) -> None
     assert what_is_left(other.layout) == []
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
+@pytest.mark.parametrize("seconds", [0.8, *(pytest.param(each, marks=pytest.mark.slow) for each in (0.3, 1.5))])
 def test_down_after_a_start_that_came_half_way(tmp_path: Path, seconds: float) -> None:
     layout = Layout.of(tmp_path)
     starting = subprocess.Popen([LAUNCHER, "up", "--nodes", "1", "--api-port", "0", "--dir", tmp_path], stderr=-3)
