@@ -17,7 +17,7 @@ from kubeclient.informer import Informers
 from kubeclient.rest import RestClient
 
 ANNOTATIONS = "prometheus.io/"
-"""Begins those that say how a pod is asked for its metrics."""
+"""The prefix of the annotations that say how a pod is asked for its metrics."""
 
 T = TypeVar("T", bound=Object)
 
@@ -114,7 +114,7 @@ def _chosen(resource: Resource[T], objects: Iterable[T], options: ListOptions) -
 
 
 def _trim(obj: Any) -> None:
-    """Keeps of the metadata what is shown or asked for."""
+    """Drops the metadata that is neither shown nor asked for."""
     meta = obj.metadata
     meta.managedFields = meta.ownerReferences = meta.finalizers = None
     wanted = {key: text for key, text in (meta.annotations or {}).items() if key.startswith(ANNOTATIONS)}

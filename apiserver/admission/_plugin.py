@@ -57,7 +57,7 @@ class Attributes:
     changed: bool = False
     """A policy or webhook has changed the object."""
     left: dict[Hashable, Any] = field(default_factory=dict)
-    """How each policy and webhook has left the object: it is asked again only about another one."""
+    """The object as each policy and webhook has left it, which is asked again only about another one."""
     conversions: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     """Encoded objects as a conversion webhook shows them in another version, by that version and what they were."""
 

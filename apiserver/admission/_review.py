@@ -233,7 +233,7 @@ def converted(
 
 
 class Turns:
-    """Whom one plugin asks in this round about the object, which the one before has changed."""
+    """Tells which policies or webhooks of a plugin are asked in this round, and keeps how each has left the object."""
 
     def __init__(self, review: Review) -> None:
         self._review, self._attributes = review, review.attributes

@@ -13,7 +13,7 @@ SCHEMA = "JSONSchemaProps"
 _STRING, _BOOL, _INT, _NUMBER, _JSON = "string", "bool", "int64", "double", "RawExtension"
 _OR_ARRAY, _OR_BOOL, _OR_STRINGS = "SchemaOrArray", "SchemaOrBool", "SchemaOrStrings"
 _EITHER: dict[str, Any] = {_OR_ARRAY: [], _OR_BOOL: False, _OR_STRINGS: []}
-"""What is a schema, or the other: message -> what stands for none of both."""
+"""Messages for a schema or something else instead -> the value that an empty one stands for."""
 
 # A list's type ends with [], a map's with {}.
 _FIELDS: dict[str, dict[str, str]] = {

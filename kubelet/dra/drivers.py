@@ -105,7 +105,7 @@ class DraDrivers:
             if driver.following is not None:
                 driver.following.cancel()
             driver.client.close()
-        self._look(name)
+        self._reconsider_slices(name)
 
     async def _follow(self, driver: DraDriver) -> None:
         """Notices when the driver dies without a word, and when it is back at the same socket."""
@@ -114,18 +114,18 @@ class DraDrivers:
             try:
                 lost = await driver.client.connect()
             except RpcError:
-                self._look(driver.name)
+                self._reconsider_slices(driver.name)
                 await self._clock.sleep(backoff.next_seconds())
                 continue
             backoff.reset()
             driver.connected = True
-            self._look(driver.name)
+            self._reconsider_slices(driver.name)
             await lost.wait()
             driver.connected = False
             log.info("driver lost", driver=driver.name, socket=driver.client.socket_path)
-            self._look(driver.name)
+            self._reconsider_slices(driver.name)
 
-    def _look(self, name: str) -> None:
+    def _reconsider_slices(self, name: str) -> None:
         """Has the driver's slices removed in a while, unless an instance of it is there by then."""
         instances = self._by_name.get(name)
         if instances is None:

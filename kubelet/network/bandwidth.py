@@ -15,7 +15,7 @@ BURSTS_PER_SECOND = 20
 
 
 class BandwidthError(Exception):
-    """An annotation that is no limit."""
+    """An annotation that is not a limit."""
 
 
 def pod_bandwidth(annotations: Mapping[str, str]) -> Bandwidth:

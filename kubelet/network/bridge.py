@@ -188,7 +188,7 @@ def inside_lines(addresses: Sequence[str], ranges: Sequence[IPNetwork]) -> list[
 
 
 def _nodad(address: str) -> str:
-    """Nobody else can have an IPv6 address of ours, and one that neighbours are still asked about can't be used."""
+    """Spares an IPv6 address the question whether a neighbour has it: none can, and until then it is of no use."""
     return " nodad" if ":" in address else ""
 
 

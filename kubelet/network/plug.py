@@ -14,7 +14,7 @@ class PlugError(Exception):
 
 
 class Plug(Protocol):
-    """All methods that are not async are quick, and see no other call between their beginning and their end."""
+    """Attaches sandboxes, several at once. Methods that are not async return without waiting for anything."""
 
     def problem(self) -> str:
         """Says why nothing can be attached now; "" when something can."""

@@ -122,7 +122,7 @@ def _text(value: str) -> bytes:
 
 
 def _joined(parts: list[bytes], alignment: int) -> bytes:
-    """Each part begins at a multiple of the alignment."""
+    """Joins the parts, each at a multiple of the alignment."""
     data = b""
     for part in parts:
         data += bytes(-len(data) % alignment) + part
@@ -141,7 +141,7 @@ class _Message:
 
 
 def _first_message(data: bytes) -> _Message | None:
-    """Reads one that is there as a whole. All on a host write numbers in its own order."""
+    """Returns None while the message isn't there as a whole. All on a host write numbers in its own order."""
     if len(data) < _HEAD_BYTES:
         return None
     body_size, _, fields_size = unpack_from("=III", data, 4)

@@ -36,7 +36,7 @@ def ensure_metrics(api: AdminApi, host: str, port: int) -> None:
 
 
 def registration(host: str, port: int, authority: str) -> Iterator[tuple[str, Dict]]:
-    """Yields what leads to a metrics server that is no pod: path of the collection and object.
+    """Yields what leads to a metrics server that is not a pod: path of the collection and object.
 
     `host` is a name or address that the API server reaches, `authority` the PEM bundle of its certificate, in base64.
     """

@@ -1,4 +1,4 @@
-"""Asks other nodes each second whether they are there, which is known sooner so than from the API."""
+"""Asks other nodes each second whether they are there: that tells sooner than the API does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Reachability:
         self._watched: Mapping[str, str] = {}
         self._misses: dict[str, int] = {}
         """Of each node that has answered, since its last answer."""
-        self._some = asyncio.Event()
+        self._any_watched = asyncio.Event()
 
     @property
     def lost(self) -> set[str]:
@@ -38,12 +38,15 @@ class Reachability:
         """Watches these nodes, by their addresses, and no others from now on."""
         self._watched = addresses
         self._misses = {name: misses for name, misses in self._misses.items() if name in addresses}
-        (self._some.set if addresses else self._some.clear)()
+        if addresses:
+            self._any_watched.set()
+        else:
+            self._any_watched.clear()
 
     async def run(self) -> None:
         """Asks until cancelled."""
         while True:
-            await self._some.wait()
+            await self._any_watched.wait()
             started, lost = self._clock.monotonic(), self.lost
             watched = self._watched
             answers = await asyncio.gather(*(self._answers(address) for address in watched.values()))

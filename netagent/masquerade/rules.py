@@ -26,7 +26,7 @@ def transaction(pods: Iterable[str], kept: Iterable[str]) -> str:
 
 
 def removal() -> str:
-    """Returns the text that leaves nothing of it, whether there is something or not."""
+    """Returns the text that removes the table, also where there is none."""
     return f"table {TABLE}\ndelete table {TABLE}\n"
 
 

@@ -115,7 +115,7 @@ class Placement:
         return Choice(self._table.names[self._best(cycle, verdict, rows)], rows)
 
     def _ask_by_node(self, cycle: Cycle, mask: BoolArray, filters: list[Plugin]) -> BoolArray:
-        """Asks about a part of the nodes after the other until enough would do; the promised one is in the first."""
+        """Asks about the nodes part by part, until enough of them would do; the promised one is in the first part."""
         rows = np.flatnonzero(mask)
         rows = np.roll(rows, -int(np.searchsorted(rows, self._next_row)))
         promised = self._table.rows.get(self._cache.nominations.node_of(cycle.uid))

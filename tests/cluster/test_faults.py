@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -14,6 +13,7 @@ import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.client.commandline import CommandLine
+from tests.kits.client.http import connect
 from tests.kits.eventually import eventually
 from tests.kits.manifests import configmap, container, deployment, pod, service, web_container
 
@@ -75,9 +75,7 @@ class PodCounter:
     """Looks at the pods of a namespace all the time and remembers how many there were at most."""
 
     def __init__(self, cluster: ClusterHandle, namespace: str) -> None:
-        tls = ssl.create_default_context(cafile=str(cluster.pki / "ca.crt"))
-        tls.load_cert_chain(cluster.pki / "admin.crt", cluster.pki / "admin.key")
-        self._http = httpx.Client(base_url=cluster.server, verify=tls)
+        self._http = connect(cluster)
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._stop = threading.Event()
         self.most = 0

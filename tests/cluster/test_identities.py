@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from controller_manager.options import CONTROLLERS
 from kubeclient.manager import collect_controllers
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.client.commandline import CommandLine
+from tests.kits.client.http import connect
 from tests.kits.eventually import eventually
 from tests.kits.manifests import container, deployment, pod, service, web_container
 
@@ -57,14 +57,6 @@ except kr8s.ServerError as error:
 """Programs that list pods, and are refused Secrets; each prints the names and the status."""
 
 
-def connect(cluster: ClusterHandle, certificate: str = "") -> httpx.Client:
-    """A client with the identity of a certificate, or with none."""
-    context = ssl.create_default_context(cafile=str(cluster.pki / "ca.crt"))
-    if certificate:
-        context.load_cert_chain(cluster.pki / f"{certificate}.crt", cluster.pki / f"{certificate}.key")
-    return httpx.Client(base_url=cluster.server, verify=context, trust_env=False)
-
-
 def request_token(admin: httpx.Client, account: str) -> str:
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     return str(admin.post(f"{account}/token", json=request).raise_for_status().json()["status"]["token"])
@@ -81,7 +73,7 @@ def test_a_process_is_refused_what_is_not_its_business(cluster: ClusterHandle, i
 def test_a_controller_is_refused_what_another_may(cluster: ClusterHandle) -> None:
     accounts = {spec.account for spec in collect_controllers(CONTROLLERS).values()}
     refused = {}
-    with connect(cluster, "admin") as admin, connect(cluster) as client:
+    with connect(cluster) as admin, connect(cluster, "") as client:
         root = "/api/v1/namespaces/kube-system/serviceaccounts"
         for account in accounts:
             created = admin.post(root, json={"metadata": {"name": account}})
@@ -104,7 +96,7 @@ def test_a_kubelet_serves_the_api_server_and_no_other_process(cluster: ClusterHa
 
 
 def test_who_issues_tokens_is_told_to_their_holders(cluster: ClusterHandle) -> None:
-    with connect(cluster, "admin") as admin, connect(cluster) as client:
+    with connect(cluster) as admin, connect(cluster, "") as client:
         token = request_token(admin, "/api/v1/namespaces/default/serviceaccounts/default")
         for path in ("/.well-known/openid-configuration", "/openid/v1/jwks"):
             assert client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 200
@@ -148,7 +140,7 @@ def test_the_token_of_a_pod_ends_with_the_pod(cluster: ClusterHandle, mk: Comman
     mk.apply(pod("short"))
     mk.run("wait", "--for=condition=Ready", "pod/short", "--timeout=120s")
     token = mk.run("exec", "short", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
-    with connect(cluster) as client:
+    with connect(cluster, "") as client:
         headers = {"Authorization": f"Bearer {token}"}
         assert client.get("/api", headers=headers).status_code == 200
         assert client.get(f"/api/v1/namespaces/{mk.namespace}/pods", headers=headers).status_code == 403

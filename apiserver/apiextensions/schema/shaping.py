@@ -13,7 +13,7 @@ from apiserver.apiextensions.schema.node import Node
 from apiserver.apiextensions.schema.paths import At, dotted
 
 MOST_DEFAULT_BYTES = 3 << 20
-"""Of JSON that defaults may add to an object: as much as a body may have, and more than can be stored."""
+"""The JSON that defaults may add to an object: as much as a body may have, and more than can be stored."""
 _NESTED: frozenset[type] = frozenset((dict, list))
 
 

@@ -26,7 +26,7 @@ KINDS = {
 }
 NODE_NAME = "spec.nodeName"
 LATE_REFERENCES = (b'"ephemeralContainers":', b'"resourceClaimStatuses":')
-"""What names objects and is added to a pod later."""
+"""The parts of a pod that name objects and may be added to it later."""
 
 
 Used = tuple[str, str, str]

@@ -105,7 +105,7 @@ class Documents:
     def __init__(
         self, catalogue: Catalogue, subresources: Subresources, version: str, foreign: ForeignVersions
     ) -> None:
-        """What `foreign` has is in the index of v3, whose documents the other servers give, and a part of v2."""
+        """Versions of other servers (`foreign`) are parts of v2, and in the index of v3, whose documents those give."""
         self._catalogue = catalogue
         self._foreign = foreign
         self._built_in = Catalogue([kind for kind in catalogue.kinds() if kind.schema is None])

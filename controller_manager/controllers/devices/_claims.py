@@ -69,7 +69,7 @@ def claim_from(template: ResourceClaimTemplate, pod: Pod, entry: PodResourceClai
 
 
 def reserved(claim: ResourceClaim, pod: Pod) -> ResourceClaim | None:
-    """Returns the claim with the pod among its users; None where it is one, or can't be."""
+    """Returns the claim with the pod among its users; None where it is one already, or can't become one."""
     users = claim.status.reservedFor or []
     if claim.status.allocation is None or is_reserved_for(claim, pod) or len(users) >= MAX_CONSUMERS:
         return None
@@ -79,8 +79,8 @@ def reserved(claim: ResourceClaim, pod: Pod) -> ResourceClaim | None:
 
 
 def released(claim: ResourceClaim, gone: Iterable[str]) -> ResourceClaimStatus:
-    """Returns the status without the users whose uids are `gone`. The last one's going frees the devices; so does the
-    claim's deletion, where nobody uses it."""
+    """Returns the status without the users whose uids are `gone`. When the last one goes, the devices are free; so are
+    those of a deleted claim that nobody uses."""
     status, lost = claim.status.clone(), set(gone)
     status.reservedFor = [user for user in status.reservedFor or () if user.uid not in lost] or None
     deleted = claim.metadata.deletionTimestamp is not None

@@ -68,7 +68,7 @@ class CniPlugins:
             await self._call("CHECK", network, plugin, attachment, attachment.result)
 
     async def delete(self, attachment: Attachment) -> None:
-        """By the plugins that made it, the last one first."""
+        """Asks the plugins that made it, the last one first."""
         network = PluginList(attachment.plugins)
         for plugin in reversed(network.plugins):
             await self._call("DEL", network, plugin, attachment, attachment.result)

@@ -38,7 +38,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The next device to be chosen: that number `device` of a request. `start` is the first candidate to look at."""
+    """The next device to be chosen: number `device` of a request. `start` is the first candidate to look at."""
 
     claim: int = 0
     request: int = 0

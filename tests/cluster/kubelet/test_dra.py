@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.client.commandline import CommandLine
+from tests.kits.client.http import connect
 from tests.kits.eventually import eventually
 from tests.kits.plugins.dra_driver import GROUP, DraDriver, finder, publish
 
@@ -24,9 +24,7 @@ CDI = Path("/var/run/cdi")
 
 @pytest.fixture
 def http(cluster: ClusterHandle) -> Iterator[httpx.Client]:
-    context = ssl.create_default_context(cafile=cluster.pki / "ca.crt")
-    context.load_cert_chain(cluster.pki / "admin.crt", cluster.pki / "admin.key")
-    with httpx.Client(base_url=cluster.server, verify=context, timeout=60) as client:
+    with connect(cluster, seconds=60) as client:
         yield client
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
-
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.client.commandline import CommandLine
+from tests.kits.client.http import connect
 from tests.kits.eventually import eventually
 from tests.kits.manifests import Dict
 from tests.kits.plugins.csi_driver import CsiDriver
@@ -21,12 +19,10 @@ from tests.kits.plugins.csi_sidecars import Sidecars
 @contextmanager
 def csi_site(cluster: ClusterHandle, mk: CommandLine, node: str, name: str, binding: str) -> Iterator[CsiDriver]:
     """The StorageClass is called as the driver; `binding` is its volumeBindingMode."""
-    context = ssl.create_default_context(cafile=cluster.pki / "ca.crt")
-    context.load_cert_chain(cluster.pki / "admin.crt", cluster.pki / "admin.key")
     storage_class = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name}}
     mk.apply(storage_class | {"provisioner": name, "volumeBindingMode": binding, "allowVolumeExpansion": True})
     with (
-        httpx.Client(base_url=cluster.server, verify=context, timeout=60) as http,
+        connect(cluster, seconds=60) as http,
         TemporaryDirectory(prefix="csi-") as folder,
     ):
         driver = CsiDriver(name, node, Path(folder))

@@ -19,7 +19,8 @@ Schema = Mapping[str, Any]
 MAX_COST = 10_000_000  # of one expression, times the values that it may be about
 MAX_TOTAL_COST = 100_000_000  # of all expressions of a schema
 MOST_CHARACTERS = 1_000_000
-"""Of all expressions of a definition, about 5 s of work. Upstream bounds each alone, and compiles faster."""
+"""The characters of all expressions of a definition: about 5 s of work. Upstream bounds each expression alone, and
+compiles faster."""
 _MARK = "x-kubernetes-validations"
 _REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 _NAMED = 4  # of the most expensive rules
