@@ -17,6 +17,7 @@ CACHED = {"cache-control": "public, max-age=3600"}
 
 def add_openid(web: FastAPI, tokens: ServiceAccountTokens) -> None:
     @web.get(CONFIGURATION)
+    @web.get(CONFIGURATION + "/")
     async def configuration() -> Response:
         document = {
             "issuer": tokens.issuers[0],
@@ -28,6 +29,7 @@ def add_openid(web: FastAPI, tokens: ServiceAccountTokens) -> None:
         return Response(orjson.dumps(document), media_type="application/json", headers=CACHED)
 
     @web.get(JWKS_PATH)
+    @web.get(JWKS_PATH + "/")
     async def keys() -> Response:
         document = {"keys": [key.jwk() for key in tokens.keys]}
         return Response(orjson.dumps(document), media_type="application/jwk-set+json", headers=CACHED)
