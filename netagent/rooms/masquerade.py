@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Protocol
 
 from componentbase import logs
-from componentbase.host.process import CommandError, run
-from netagent.masquerade.rules import removal, transaction
+from componentbase.clock import Clock
+from componentbase.host.process import CommandError
+from componentbase.tasks import wait_for
+from netagent.masquerade.rules import TABLE, removal, transaction
+from netagent.nft import Nft
 from netagent.room import Room, RoomContext, require_nft
 
+CHECK_SECONDS = 30.0  # between looks at what others may have done to the table
 RETRY_SECONDS = 5.0
 
 log = logs.logger(__name__)
+
+
+class Table(Protocol):
+    """Holds the rules: `Nft`, or a fake."""
+
+    async def apply(self, text: str) -> None: ...
+    async def shape(self) -> dict[str, int]: ...
 
 
 async def _run(context: RoomContext) -> None:
@@ -19,25 +32,36 @@ async def _run(context: RoomContext) -> None:
     wake = asyncio.Event()
     context.node.add_handler(lambda old, new: wake.set())
     await context.node.wait_synced()
-    last = ""
+
+    def wanted() -> str:
+        node = context.node.get(context.node_name)
+        return transaction((node.spec.podCIDRs if node else None) or (), context.non_masquerade_cidrs)
+
+    await keep(Nft(TABLE), wanted, wake, context.clock)
+
+
+async def keep(
+    table: Table, wanted: Callable[[], str], wake: asyncio.Event, clock: Clock, *, check_seconds: float = CHECK_SECONDS
+) -> None:
+    """Writes what is wanted, whenever that is another text and where others have touched it, until cancelled."""
+    last, written = "", dict[str, int]()
     while True:
         wake.clear()
-        node = context.node.get(context.node_name)
-        text = transaction((node.spec.podCIDRs if node else None) or (), context.non_masquerade_cidrs)
+        text = wanted()
         try:
-            if text != last:
-                await run("nft", "-f", "-", stdin=text)
-                last = text
-                log.info("pods leave with the node's address", but=",".join(context.non_masquerade_cidrs))
+            if text != last or await table.shape() != written:
+                await table.apply(text)
+                last, written = text, await table.shape()
+                log.info("pods leave with the node's address", chains=len(written), rules=sum(written.values()))
         except CommandError as error:
             log.error("masquerading not changed", error=str(error))
-            await context.clock.sleep(RETRY_SECONDS)
+            await clock.sleep(RETRY_SECONDS)
             continue
-        await wake.wait()
+        await wait_for(wake, check_seconds)
 
 
 async def _cleanup() -> None:
-    await run("nft", "-f", "-", stdin=removal())
+    await Nft(TABLE).apply(removal())
 
 
 ROOM = Room("masquerade", _run, _cleanup)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from componentbase import logs
 from componentbase.host import sysctls
 from kubeapi.networking.networkpolicy import NetworkPolicy
+from netagent.nft import Nft
 from netagent.policy.enforcer import Enforcer
-from netagent.policy.nft import Nft
-from netagent.policy.ruleset import removal
+from netagent.policy.ruleset import TABLE, removal
 from netagent.policy.views import NAMESPACES, PODS, trim
 from netagent.room import Room, RoomContext, require_nft
 
@@ -21,7 +21,7 @@ async def _run(context: RoomContext) -> None:
     require_nft()
     for setting in BRIDGE_NETFILTER:
         sysctls.switch_on(setting)
-    enforcer = Enforcer(context.node_name, Nft(), context.clock)
+    enforcer = Enforcer(context.node_name, Nft(TABLE), context.clock)
     context.health.add_check("policy", enforcer.check)
     pods = context.informers.of(PODS, trim=trim)
     namespaces = context.informers.of(NAMESPACES, trim=trim)
@@ -37,7 +37,7 @@ async def _run(context: RoomContext) -> None:
 
 
 async def _cleanup() -> None:
-    await Nft().apply(removal())
+    await Nft(TABLE).apply(removal())
 
 
 ROOM = Room("policy", _run, _cleanup)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 
 from componentbase.host.process import CommandError, run
-from netagent.policy.ruleset import TABLE
 
 NFT_TIMEOUT_SECONDS = 60.0
 
 
 class Nft:
-    """All methods raise CommandError. A transaction that fails has changed nothing."""
+    """One table, named as in "inet filter". All methods raise CommandError, having changed nothing then."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
 
     async def apply(self, text: str) -> None:
         await run("nft", "-f", "-", stdin=text, timeout_seconds=NFT_TIMEOUT_SECONDS)
 
     async def shape(self) -> dict[str, int]:
-        """Returns what there is in our table: see `ruleset.shape`. Empty when the table is not there."""
-        family, name = TABLE.split()
+        """Returns the number of rules of each chain, and 0 of each set and map; empty when the table is not there."""
+        family, name = self._table.split()
         try:
             listing = await run(
                 "nft", "--json", "--terse", "list", "table", family, name, timeout_seconds=NFT_TIMEOUT_SECONDS
