@@ -14,6 +14,11 @@ from kubeapi.core.node import Node
 from kubeclient.informer import Informer, Informers
 from kubeclient.rest import RestClient
 
+MIN_SYNC_SECONDS = 0.1  # between two rounds of a room: what changes meanwhile is one round
+RETRY_SECONDS = 5.0  # after a command that failed
+CHECK_SECONDS = 30.0
+"""Between two looks at the kernel for what no event tells. (Those of IPv6 addresses would tell of each pod's link.)"""
+
 
 def require_nft() -> None:
     """Raises: FatalError where the program is missing."""

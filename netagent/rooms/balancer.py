@@ -18,11 +18,8 @@ from kubeapi.discovery.endpointslice import SERVICE_NAME_LABEL, EndpointSlice
 from netagent.balancer.election import share_of
 from netagent.balancer.link import Link, find_links, set_addresses
 from netagent.balancer.reachability import Reachability
-from netagent.room import Room, RoomContext
+from netagent.room import CHECK_SECONDS, MIN_SYNC_SECONDS, RETRY_SECONDS, Room, RoomContext
 
-MIN_SYNC_SECONDS, RETRY_SECONDS = 0.1, 5.0
-CHECK_SECONDS = 30.0
-"""Between two looks at the link for what no event tells: those of IPv6 would tell of each pod's link."""
 OF_SERVICE = "service"
 
 log = logs.logger(__name__)

@@ -12,10 +12,7 @@ from componentbase.host.process import CommandError
 from componentbase.tasks import wait_for
 from netagent.masquerade.rules import TABLE, removal, transaction
 from netagent.nft import Nft
-from netagent.room import Room, RoomContext, require_nft
-
-CHECK_SECONDS = 30.0  # between looks at what others may have done to the table
-RETRY_SECONDS = 5.0
+from netagent.room import CHECK_SECONDS, RETRY_SECONDS, Room, RoomContext, require_nft
 
 log = logs.logger(__name__)
 

@@ -12,14 +12,10 @@ from componentbase.host.process import CommandError
 from componentbase.host.rtnetlink import IPV4_ADDRESSES, IPV4_ROUTES, noticing_changes
 from componentbase.tasks import first_of
 from kubeapi.core.node import Node
-from netagent.room import Room, RoomContext
+from netagent.room import CHECK_SECONDS, MIN_SYNC_SECONDS, RETRY_SECONDS, Room, RoomContext
 from netagent.routes.overlay import wanted_overlay
 from netagent.routes.plan import Place, places, wanted_routes
 from netagent.routes.table import neighbourhoods, remove_all, set_overlay, set_routes
-
-MIN_SYNC_SECONDS, RETRY_SECONDS = 0.1, 5.0
-CHECK_SECONDS = 30.0
-"""Between two looks at the kernel's routes for what no event tells: those of IPv6 would tell of each pod's link."""
 
 log = logs.logger(__name__)
 

@@ -7,10 +7,10 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from componentbase import logs
@@ -68,6 +68,8 @@ KILL_WAIT_SECONDS = 30.0  # for a container to be gone after SIGKILL
 PARALLEL_STATS = 4  # requests; the rest wait
 MAX_MESSAGE_BYTES = 4096  # of a termination message file
 MAX_LOG_MESSAGE_BYTES, MAX_LOG_MESSAGE_LINES = 2048, 80  # of a message taken from the log
+
+T = TypeVar("T")
 
 log = logs.logger(__name__)
 
@@ -249,11 +251,7 @@ class DockerRuntime(Images, Sessions):
             handler = config.runtime_handler
             raise EngineError(f'RuntimeClass handler "{handler}" does not support user namespaces')
         body = sandbox_body(config, self._pause_image, host)
-        try:
-            sandbox_id = await self._create(name, body)
-        except EngineNotFound:
-            await self._load_pause_image()
-            sandbox_id = await self._create(name, body)
+        sandbox_id = await self._with_pause_image(lambda: self._create(name, body))
         try:
             await self.start_container(sandbox_id)
         except ContainerStartError as error:
@@ -315,6 +313,14 @@ class DockerRuntime(Images, Sessions):
         await self.sweep_network()
         await self._network.check(self._network.attached())
 
+    async def _with_pause_image(self, create: Callable[[], Awaitable[T]]) -> T:
+        """Does `create`, once more with the pause image where the engine has lost it."""
+        try:
+            return await create()
+        except EngineNotFound:
+            await self._load_pause_image()
+            return await create()
+
     async def _load_pause_image(self) -> None:
         architecture = MACHINES.get(os.uname().machine, "")
         if not architecture:
@@ -342,15 +348,8 @@ class DockerRuntime(Images, Sessions):
         raise EngineError("the container runtime cannot start a container")
 
     async def _grants(self, host: Host) -> bool:
-        try:
-            created = await self._client.call(
-                self._sdk.create_container_from_config, probe_body(self._pause_image, host)
-            )
-        except EngineNotFound:
-            await self._load_pause_image()
-            created = await self._client.call(
-                self._sdk.create_container_from_config, probe_body(self._pause_image, host)
-            )
+        body = probe_body(self._pause_image, host)
+        created = await self._with_pause_image(lambda: self._client.call(self._sdk.create_container_from_config, body))
         try:
             await self._client.call(self._sdk.start, created["Id"])
         except (RuntimeUnavailable, EngineNotFound):
@@ -424,11 +423,8 @@ class DockerRuntime(Images, Sessions):
             code, message = int(details["State"]["ExitCode"]), details["State"]["Error"] or str(error)
             if is_engine_trouble(message):
                 raise RuntimeUnavailable(message) from None
-            raise ContainerStartError(
-                message,
-                reason=start_failure_reason(code),
-                exit_code=CANNOT_START_EXIT_CODE,
-            ) from None
+            reason = start_failure_reason(code)
+            raise ContainerStartError(message, reason=reason, exit_code=CANNOT_START_EXIT_CODE) from None
 
     async def update_container(self, container_id: str, resources: Resources) -> None:
         await self._client.call(self._sdk.update_container, container_id, **update_arguments(resources))
