@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import Protocol
 
 from componentbase.host.process import CommandError, run
 
 NFT_TIMEOUT_SECONDS = 60.0
+
+
+class Table(Protocol):
+    """Holds the rules: `Nft`, or a fake."""
+
+    async def apply(self, text: str) -> None: ...
+    async def shape(self) -> dict[str, int]: ...
 
 
 class Nft:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -14,14 +13,14 @@ from componentbase.host.process import CommandError
 from componentbase.tasks import wait_for
 from kubeapi.core.node import Node
 from kubeapi.networking.networkpolicy import NetworkPolicy
+from netagent.nft import Table
 from netagent.policy.plan import plan
 from netagent.policy.pods import Population, facts_of
 from netagent.policy.rules import Policy, policy_of
 from netagent.policy.ruleset import Ruleset, shape, transaction
 from netagent.policy.views import Namespace, Pod
+from netagent.room import CHECK_SECONDS, MIN_SYNC_SECONDS
 
-MIN_SYNC_SECONDS = 0.1  # between syncs: what changes meanwhile is one transaction
-CHECK_SECONDS = 30.0
 RETRY_FIRST_SECONDS, RETRY_MAX_SECONDS = 0.5, 30.0
 LATE_SECONDS = 60.0
 
@@ -32,13 +31,6 @@ SYNC_FAILURES = Counter("netagent_policy_sync_failures_total", "Syncs of policy 
 LAST_SYNC = Gauge("netagent_policy_sync_last_timestamp_seconds", "Unix time of the last sync that succeeded.")
 
 log = logs.logger(__name__)
-
-
-class Table(Protocol):
-    """Holds the rules: `nft.Nft`, or a fake."""
-
-    async def apply(self, text: str) -> None: ...
-    async def shape(self) -> dict[str, int]: ...
 
 
 class Enforcer:

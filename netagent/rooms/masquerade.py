@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.host.process import CommandError
 from componentbase.tasks import wait_for
 from netagent.masquerade.rules import TABLE, removal, transaction
-from netagent.nft import Nft
+from netagent.nft import Nft, Table
 from netagent.room import CHECK_SECONDS, RETRY_SECONDS, Room, RoomContext, require_nft
 
 log = logs.logger(__name__)
-
-
-class Table(Protocol):
-    """Holds the rules: `Nft`, or a fake."""
-
-    async def apply(self, text: str) -> None: ...
-    async def shape(self) -> dict[str, int]: ...
 
 
 async def _run(context: RoomContext) -> None:
