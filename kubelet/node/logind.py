@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from struct import pack, unpack_from
@@ -50,7 +51,7 @@ async def follow_logind(begins: asyncio.Event, seconds: float, clock: Clock, bus
     backoff, told = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS), ""
     while True:
         try:
-            await _follow(begins, seconds, bus)
+            await _follow(begins, seconds, bus, backoff.reset)
         except FileNotFoundError:
             return
         except (OSError, BusError) as error:
@@ -60,8 +61,8 @@ async def follow_logind(begins: asyncio.Event, seconds: float, clock: Clock, bus
         await clock.sleep(backoff.next_seconds())
 
 
-async def _follow(begins: asyncio.Event, seconds: float, bus: str) -> None:
-    """Raises: BusError; OSError."""
+async def _follow(begins: asyncio.Event, seconds: float, bus: str, following: Callable[[], None]) -> None:
+    """Calls `following` once logind holds shutdowns up. Raises: BusError; OSError."""
     with ExitStack() as held, socket.socket(socket.AF_UNIX) as connection:
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
@@ -84,6 +85,7 @@ async def _follow(begins: asyncio.Event, seconds: float, bus: str) -> None:
                 elif message.answers == DELAY and (most := unpack_from("=Q", message.body, 8)[0] / 1e6) < seconds:
                     log.warning("InhibitDelayMaxSec in logind.conf is too short", seconds=most, wanted=seconds)
                 elif message.answers == INHIBIT:
+                    following()
                     log.info("a shutdown of the host waits for its pods")
             received += await _receive(connection, held)
 
