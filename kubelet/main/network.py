@@ -27,5 +27,5 @@ def pod_network(options: Options) -> PodNetwork:
     )
     try:
         return PodNetwork(os.path.join(options.root_dir, FOLDER), plug, options.pod_cidrs)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise FatalError(f"the network of pods: {error}") from None

@@ -10,11 +10,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from componentbase import logs
 from componentbase.host.privatefiles import write_private
 from kubelet.runtime.configs import Bandwidth, PodRef, PortMapping
 from kubelet.runtime.network import NetworkRequest
 
 SUFFIX, RANGES = ".json", "ranges"
+
+log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,21 @@ class AttachmentFiles:
         self._folder = folder
 
     def load(self) -> dict[str, Attachment]:
-        """Returns all attachments by the sandboxes' ids."""
+        """Returns all attachments by the sandboxes' ids.
+
+        A file that a loss of power has cut short is removed: its sandbox has no addresses then, and is replaced.
+        """
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        paths = [os.path.join(self._folder, name) for name in sorted(os.listdir(self._folder)) if name.endswith(SUFFIX)]
-        return {attachment.id: attachment for attachment in map(_read, paths)}
+        attachments: dict[str, Attachment] = {}
+        for path in [os.path.join(self._folder, name) for name in os.listdir(self._folder) if name.endswith(SUFFIX)]:
+            try:
+                attachment = _read(path)
+            except (ValueError, KeyError, TypeError) as error:
+                log.warning("what a sandbox holds of the network is not known", file=path, error=str(error))
+                os.unlink(path)
+            else:
+                attachments[attachment.id] = attachment
+        return attachments
 
     def save(self, attachment: Attachment) -> None:
         write_private(Path(self._path(attachment.id)), json.dumps(asdict(attachment)).encode())
@@ -69,6 +83,7 @@ class AttachmentFiles:
 
 
 def _read(path: str) -> Attachment:
+    """Raises: OSError; ValueError, KeyError and TypeError for what is not one of ours."""
     with open(path, encoding="utf-8") as file:
         document = json.load(file)
     request = document.pop("request")

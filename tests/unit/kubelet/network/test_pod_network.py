@@ -169,6 +169,18 @@ async def test_what_a_sandbox_holds_outlives_the_kubelet(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.glob("*.json")] == [f"{request(2).id}.json"]
 
 
+@pytest.mark.parametrize("content", ["", '{"request": {"id"', '{"addresses": ["10.0.0.2"]}', '{"request": {}}', "[]"])
+async def test_a_file_that_was_cut_short_costs_one_sandbox_its_network_alone(tmp_path: Path, content: str) -> None:
+    plug = FakePlug()
+    network = PodNetwork(str(tmp_path), plug, RANGES)
+    kept = (await network.attach(request(1)), await network.attach(request(2)))[0]
+    (tmp_path / f"{request(2).id}.json").write_text(content)
+    successor = PodNetwork(str(tmp_path), plug, RANGES)
+    assert (successor.attached(), successor.addresses(request(1).id)) == ({request(1).id}, kept)
+    assert await successor.attach(request(2))
+    assert PodNetwork(str(tmp_path), plug, RANGES).attached() == {request(1).id, request(2).id}
+
+
 async def test_a_sandbox_that_was_started_again_is_attached_anew(tmp_path: Path) -> None:
     network = PodNetwork(str(tmp_path), FakePlug(), RANGES)
     first = await network.attach(request(1, pid=7))
