@@ -29,6 +29,7 @@ PARALLEL_REQUESTS = 32
 etcd's disk, and the API server waits for it; twice as many are no faster."""
 FIRST_RETRY_SECONDS = 0.05
 MOST_RETRY_SECONDS = 2.0
+MOST_FAILURES = 3  # of the server to create one object
 
 T = TypeVar("T", bound=Object)
 W = TypeVar("W")
@@ -219,10 +220,11 @@ async def create_surely(rest: RestClient, obj: Object, clock: Clock) -> None:
     """Creates an object whose name the caller chose at random, and asks again when connection or server failed.
 
     Nobody else has that name: one that exists already came of an attempt whose answer was lost. Giving up instead would
-    leave open whether there is one more. Raises: StatusError.
+    leave open whether there is one more. But a server that fails again and again is given up: it may be that a webhook
+    of this namespace is broken, and the others' objects would wait for it. Raises: StatusError.
     """
     backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
-    in_doubt = False
+    in_doubt, failures = False, 0
     while True:
         try:
             await rest.post(obj)
@@ -234,7 +236,8 @@ async def create_surely(rest: RestClient, obj: Object, clock: Clock) -> None:
         except (ConnectionError, TimeoutError) as error:
             log.warning("creation in doubt", object=obj.key, error=str(error))
         except StatusError as error:
-            if error.code < 500:
+            failures += 1
+            if error.code < 500 or failures == MOST_FAILURES:
                 raise
             log.warning("creation in doubt", object=obj.key, error=str(error))
         in_doubt = True

@@ -85,11 +85,14 @@ class CniPlugins:
                 self._program(plugin), stdin=config, timeout_seconds=PLUGIN_SECONDS,
                 environment=self._environment(command, attachment),
             )  # fmt: skip
-            return json.loads(printed) if printed.strip() else None
+            result = json.loads(printed) if printed.strip() else None
         except CommandError as error:
             raise PlugError(f"{where}: {_reason(error)}") from None
         except ValueError:
             raise PlugError(f"{where}: what it printed is not JSON") from None
+        if result is not None and not isinstance(result, dict):
+            raise PlugError(f"{where}: what it printed is not an object")
+        return result
 
     def _program(self, plugin: Json) -> str:
         """Raises: PlugError."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from apimachinery.conditions import get_condition
-from apimachinery.errors import BadRequest
+from apimachinery.errors import BadRequest, InternalError
 from apimachinery.meta import LabelSelector, ObjectMeta, OwnerReference
 from apimachinery.selectors import selector_of
 from apimachinery.times import format_time
@@ -19,6 +19,7 @@ from controller_manager.controllers.workloads.replicas._status import ManageErro
 from controller_manager.controllers.workloads.replicas.replicaset import CONTROLLER
 from controller_manager.ownership import (
     EXPECTATION_SECONDS,
+    MOST_FAILURES,
     PARALLEL_REQUESTS,
     Expectations,
     create_surely,
@@ -271,6 +272,21 @@ async def test_a_creation_whose_answer_was_lost_is_not_done_twice() -> None:
     await create_surely(api, pod("p"), QuickClock())  # type: ignore[arg-type]
     assert len(api.all(Pod)) == 1
     assert len(api.requests) == 2
+
+
+async def test_a_creation_that_the_server_fails_again_and_again_is_given_up() -> None:
+    """As where a webhook of its namespace is broken: what other namespaces wait for must not wait for that."""
+    api, tries = FakeApi(), 0
+
+    async def fail(obj: Pod) -> Pod:
+        nonlocal tries
+        tries += 1
+        raise InternalError("failed calling webhook")
+
+    api.create = fail  # type: ignore[method-assign]
+    with pytest.raises(InternalError):
+        await create_surely(api, pod("p"), QuickClock())  # type: ignore[arg-type]
+    assert tries == MOST_FAILURES
 
 
 # The control loop

@@ -122,6 +122,9 @@ async def test_plugins_run_in_order_and_backwards_at_the_end(tmp_path: Path) -> 
     Path(f"{log}.fail").touch()
     with pytest.raises(PlugError, match=r'plugin type="one" failed \(add\): broken; by hand'):
         await plugins.add(plugins.reserve(REQUEST, ()))
+    (tmp_path / "one").write_text("#!/bin/sh\necho '[1]'\n")
+    with pytest.raises(PlugError, match=r'plugin type="one" failed \(add\): what it printed is not an object'):
+        await plugins.add(plugins.reserve(REQUEST, ()))
     (tmp_path / "one").unlink()
     assert plugins.problem() == f"failed to find plugin \"one\" in path ['/nowhere', '{tmp_path}']"
     follows = asyncio.ensure_future(plugins.follow(lambda: ()))
