@@ -329,6 +329,7 @@ def pushes_and_pulls(cluster: Cluster, docker: list[str]) -> None:
     eventually(lambda: re.match(told, kubectl(cluster, *events)), "the event of the pull")
 
 
+@pytest.mark.slow
 def test_fewer_nodes_are_forgotten_wholly(other: Cluster) -> None:
     other.up(2, api_port=None)
     other.up(1)

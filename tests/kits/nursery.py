@@ -56,6 +56,7 @@ class Nursery:
             while True:
                 pid, code = json.loads(self._control.recv(MAX_MESSAGE_BYTES))
                 if code is None:
+                    self._codes.pop(pid, None)  # of an earlier daemon with this id, as numbers come round
                     return int(pid)
                 self._codes[pid] = code
 

@@ -84,9 +84,8 @@ def growing(mk: CommandLine, driver: CsiDriver) -> Iterator[threading.Event]:
         goes_on.set()
 
 
-@pytest.mark.parametrize(
-    "what", [pytest.param("kubelet", marks=pytest.mark.slow), pytest.param("dockerd", marks=pytest.mark.slow), "power"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["kubelet", "dockerd", "power"])
 def test_pods_in_every_phase_go_on(
     cluster: ClusterHandle, mk: CommandLine, driver: CsiDriver, growing: threading.Event, what: str
 ) -> None:

@@ -58,12 +58,12 @@ def test_neighbours_learn_that_an_address_has_moved(link: dict[str, Namespace]) 
 
     assert answer("one", *BALANCERS) == (set(BALANCERS), set())
     for address, own in zip(BALANCERS, OWN["one"], strict=True):
-        assert reachable(address)
+        eventually(lambda address=address: reachable(address), f"the way to {address}")  # type: ignore[misc]
         assert reachable(own)
         assert hardware_of(address) == hardware_of(own)
     assert answer("two", *BALANCERS)[0] == set(BALANCERS), "though the other has them, and nobody asks there"
     for address, own in zip(BALANCERS, OWN["two"], strict=True):
-        assert reachable(own)
+        eventually(lambda own=own: reachable(own), f"the way to {own}")  # type: ignore[misc]
 
         def is_known(address: str = address, own: str = own) -> bool:
             return hardware_of(address) == hardware_of(own)

@@ -99,6 +99,7 @@ def stories(specs: Specs, steps: Callable[[int], list[Step]], *flags: str) -> Ca
     return lambda number: Story(specs, steps(number), flags=flags)
 
 
+@pytest.mark.slow
 async def test_what_a_namespace_is_given_survives_a_death_at_every_write(api: ApiServer, tmp_path: Path) -> None:
     user, files = User(api), write_certificates(tmp_path)
     user.create("/api/v1/nodes", "somewhere")
