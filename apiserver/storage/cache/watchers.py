@@ -17,8 +17,10 @@ from apiserver.storage.interface import ADDED, BODY_PIECE_BYTES, BOOKMARK, Entry
 from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 
 # To wake a watcher and write to it costs more than making its event does: under load, a third of the time of all
-# writes. So a busy feed rests between wake-ups, and then hands out all that has happened. After a quiet, the first
-# wake-ups go out at once: a few events in a row never wait.
+# writes. So a busy feed rests between wake-ups, longer while more than one event comes in each LEAST_GAP_SECONDS, and
+# then hands out all that has happened. After a quiet, the first wake-ups go out at once: a few events in a row never
+# wait, nor do those of one writer, who waits for each answer.
+LEAST_GAP_SECONDS = 0.8e-3
 WAKE_GAP_SECONDS = 5e-3
 WATCHER_GAP_SECONDS = 60e-6  # for each watcher: waking a thousand takes some 30 ms of CPU
 MAX_WAKE_GAP_SECONDS = 0.1
@@ -53,8 +55,8 @@ class WatchFeed:
     """The events one filter lets through, from `base` (a running number) on."""
 
     __slots__ = (
-        "_bytes", "_chunks", "_loop", "_max_bytes", "_max_events", "_timer", "_trim_at", "_wake_at", "base",
-        "closed", "events", "selection", "waiting", "watchers",
+        "_bytes", "_chunks", "_gap", "_loop", "_max_bytes", "_max_events", "_timer", "_trim_at", "_wake_at", "_woken",
+        "base", "closed", "events", "selection", "waiting", "watchers",
     )  # fmt: skip
 
     def __init__(self, selection: Selection, limits: StorageLimits = DEFAULT_LIMITS) -> None:
@@ -70,6 +72,7 @@ class WatchFeed:
         self._trim_at = _TRIM_EVENTS
         self._loop = asyncio.get_running_loop()
         self._wake_at = -_NEVER
+        self._gap, self._woken = LEAST_GAP_SECONDS, self.base
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -135,15 +138,23 @@ class WatchFeed:
             return
         now = self._loop.time()
         if now >= self._wake_at:
+            self._gap = LEAST_GAP_SECONDS
             self.wake()
         else:
-            self._timer = self._loop.call_later(self._wake_at - now, self.wake)
+            self._timer = self._loop.call_later(self._wake_at - now, self._wake_rested)
+
+    def _wake_rested(self) -> None:
+        """Rests longer the next time if much has come in this one."""
+        is_busy = (self.end - self._woken) * LEAST_GAP_SECONDS > self._gap
+        self._gap = min(2 * self._gap, WAKE_GAP_SECONDS) if is_busy else LEAST_GAP_SECONDS
+        self.wake()
 
     def wake(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        gap = min(MAX_WAKE_GAP_SECONDS, max(WAKE_GAP_SECONDS, WATCHER_GAP_SECONDS * len(self.watchers)))
+        self._woken = self.end
+        gap = min(MAX_WAKE_GAP_SECONDS, max(self._gap, WATCHER_GAP_SECONDS * len(self.watchers)))
         self._wake_at = max(self._wake_at + gap, self._loop.time() - WAKE_CREDIT_SECONDS)
         waiting, self.waiting = self.waiting, set()
         for future in waiting:
