@@ -25,9 +25,13 @@ def main() -> int:
     options = parser.parse_args()
     addresses = [dns_address(SERVICE_CIDRS[4])]
     with closing(AdminApi(options.server, options.pki)) as api:
-        try:
-            try_again(lambda: ensure_objects(api, addresses, options.metrics_server), monotonic() + PATIENCE_SECONDS)
+
+        def make() -> None:
             ensure_cloud_roles(api)
+            ensure_objects(api, addresses, options.metrics_server)
+
+        try:
+            try_again(make, monotonic() + PATIENCE_SECONDS)
         except ApiError as error:
             print(f"error: the cluster's objects can't be made: {error}", file=sys.stderr)
             return 1

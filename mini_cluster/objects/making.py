@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from mini_cluster.cluster.state import ClusterState
@@ -50,17 +50,19 @@ def _make(connect: Connect, state: ClusterState, deadline: float, metrics_host: 
                 ensure_cloud_roles(api)
             ensure_objects(api, [each.dns_address for each in state.cluster_networks], metrics_host)
 
-        return try_again(make, deadline, given_up)
+        return try_again(make, deadline, given_up.wait)
 
 
-def try_again(make: Callable[[], None], deadline: float, given_up: threading.Event | None = None) -> None:
-    """Calls `make` until the API server takes it all. Raises: ApiError, the last one, at `deadline` (monotonic) or once
-    it is given up."""
+def try_again(make: Callable[[], None], deadline: float, wait: Callable[[float], object] = sleep) -> None:
+    """Calls `make` until the API server takes it all. `wait` waits for so many seconds; true: no more tries.
+
+    Raises: ApiError, the last one, at `deadline` (monotonic) or when there are no more tries.
+    """
     while True:
         try:
             return make()
         except ApiError:
-            if monotonic() > deadline or (given_up or threading.Event()).wait(POLL_SECONDS):
+            if monotonic() > deadline or wait(POLL_SECONDS):
                 raise
 
 
