@@ -1,11 +1,14 @@
-"""Tasks that never outlive the code that started them, where a TaskGroup does not fit."""
+"""Tasks that never outlive the code that started them, where a TaskGroup does not fit; and locks between tasks."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
+
+K = TypeVar("K")
 
 
 async def first_of(*waits: Coroutine[Any, Any, Any]) -> int:
@@ -23,6 +26,16 @@ async def first_of(*waits: Coroutine[Any, Any, Any]) -> int:
     index = next(index for index, task in enumerate(tasks) if task in done)
     tasks[index].result()
     return index
+
+
+class Locks(Generic[K]):
+    """A lock for each key, which is there as long as somebody holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[K, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, key: K) -> asyncio.Lock:
+        return self._locks.setdefault(key, asyncio.Lock())
 
 
 async def wait_for(event: asyncio.Event, seconds: float | None) -> bool:

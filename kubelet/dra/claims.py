@@ -6,14 +6,13 @@ mind; a pod has not ended before its claims are unprepared.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
-from weakref import WeakValueDictionary
 
 from apimachinery.errors import StatusError
 from componentbase import logs
+from componentbase.tasks import Locks
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodResourceClaim
 from kubeapi.resource.resourceclaim.model import ResourceClaim
@@ -40,7 +39,7 @@ class ClaimManager:
         self._rest, self._drivers, self._wake = rest, drivers, wake
         self._checkpoint = Checkpoint(root_dir)
         self._held: dict[str, HeldClaim] = {}
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks = Locks[str]()
         self._waiting: set[str] = set()
         """The pods whose claims could not be prepared yet."""
         drivers.on_registered = self._on_registered
@@ -185,7 +184,7 @@ class ClaimManager:
     async def _locked(self, claims: Iterable[HeldClaim]) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for key in sorted({claim.key for claim in claims}):
-                await stack.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
+                await stack.enter_async_context(self._locks.of(key))
             yield
 
     def _save(self) -> None:

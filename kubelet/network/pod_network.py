@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from componentbase import logs
+from componentbase.tasks import Locks
 from kubelet.network.attachment import Attachment, AttachmentFiles
 from kubelet.network.plug import Plug, PlugError
 from kubelet.runtime.interface import EngineError
@@ -27,7 +26,7 @@ class PodNetwork:
         self._attachments = self._files.load()
         plug.set_ranges(self._files.ranges() or ranges)
         self._broken: set[str] = set()
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks = Locks[str]()
 
     def problem(self) -> str:
         return self._plug.problem()
@@ -53,7 +52,7 @@ class PodNetwork:
         await self._plug.follow(lambda: [each for each in self._attachments.values() if each.complete])
 
     async def attach(self, request: NetworkRequest) -> tuple[str, ...]:
-        async with self._locks[request.id]:
+        async with self._locks.of(request.id):
             attachment = self._attachments.get(request.id)
             if attachment is not None and attachment.request == request and self.addresses(request.id):
                 return attachment.addresses
@@ -72,12 +71,11 @@ class PodNetwork:
     async def detach(self, sandbox_id: str) -> None:
         if sandbox_id not in self._attachments:
             return
-        async with self._locks[sandbox_id]:
+        async with self._locks.of(sandbox_id):
             try:
                 await self._detach(sandbox_id)
             except (PlugError, OSError) as error:
                 raise EngineError(f'failed to destroy network for sandbox "{sandbox_id}": {error}') from None
-        self._locks.pop(sandbox_id, None)
 
     async def check(self, sandbox_ids: Collection[str]) -> None:
         for attachment in [self._attachments[each] for each in sandbox_ids if each in self._attachments]:

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 from componentbase import logs
+from componentbase.tasks import Locks
 from kubelet.runtime.configs import ContainerConfig, PodRef, Resources, SandboxConfig, Security
 from kubelet.runtime.docker import names, netns
 from kubelet.runtime.docker.accounts import Accounts
@@ -96,7 +96,7 @@ class DockerRuntime(Images, Sessions):
         self._seccomp_root = Path(seccomp_root)
         self._host: Host | None = None  # not yet learnt
         self._learning = asyncio.Lock()
-        self._creations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by container name
+        self._creations = Locks[str]()  # by container name
         self._info: RuntimeInfo | None = None
         self._inspected: dict[str, ContainerStatus] = {}  # by id, dropped by events and when no longer listed
         self._images: dict[str, ImageInfo] = {}  # by id, of listed containers
@@ -390,8 +390,7 @@ class DockerRuntime(Images, Sessions):
         One creation of a name at a time: the engine reserves a name before it lists the container, so a second request
         at that moment is refused in favour of a holder that cannot be found.
         """
-        creation = self._creations.setdefault(name, asyncio.Lock())
-        async with creation:
+        async with self._creations.of(name):
             try:
                 created = await self._client.call(self._sdk.create_container_from_config, dict(body), name)
             except EngineConflict as conflict:

@@ -12,11 +12,11 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from apimachinery.errors import NotFound, StatusError
 from apimachinery.times import format_time
 from componentbase import logs
+from componentbase.tasks import Locks
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.secret.model import Secret
 from kubeapi.storage.csidriver import CSIDriver
@@ -97,7 +97,7 @@ class CsiVolumes:
         self._on_change = on_change
         self._expansion = CsiExpansion(rest, events)
         self._publications: dict[Path, Publication] = {}  # by folder; those of an earlier kubelet too
-        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._locks = Locks[tuple[str, str]]()  # by volume: one pod at a time works on it
         self._staged: set[tuple[str, str]] = set()  # since this kubelet started
         self._published: dict[Path, _Published] = {}
         drivers.on_registered = self._wake_users
@@ -160,11 +160,11 @@ class CsiVolumes:
         driver = self._drivers.get(volume.driver)
         attached = needs_attachment(volume, settings)
         publication = self._paths.publication(pod.metadata.uid or "", volume, attached=attached)
-        async with self._lock(volume.key):
+        async with self._locks.of(volume.key):
             remember_publication(publication, volume, self._node.current().name)
             self._publications[publication.folder] = publication
         context = await self._attached(volume) if attached else {}
-        async with self._lock(volume.key):
+        async with self._locks.of(volume.key):
             fs_group = pod.spec.securityContext.fsGroup if pod.spec.securityContext else None
             mounts_group = fs_group is not None and not volume.block and await driver.serves(csi.VOLUME_MOUNT_GROUP)
             capability = await self._capability(driver, volume, str(fs_group) if mounts_group else "")
@@ -181,7 +181,7 @@ class CsiVolumes:
         publication = self._paths.publication(pod.metadata.uid or "", volume)
         staged = await driver.serves(csi.STAGE_UNSTAGE_VOLUME)
         try:
-            async with self._lock(volume.key):
+            async with self._locks.of(volume.key):
                 pending = await self._expansion.pending(volume.name)
                 if pending is None:
                     return
@@ -284,7 +284,7 @@ class CsiVolumes:
         publication = self._paths.publication_in(folder)
         if publication is None:
             return
-        async with self._lock(publication.key):
+        async with self._locks.of(publication.key):
             driver = self._drivers.get(publication.driver)
             await driver.unpublish(publication.handle, str(publication.target))
             remove_target(publication.target)
@@ -314,7 +314,7 @@ class CsiVolumes:
             if self._used_folders(key):
                 continue
             try:
-                async with self._lock(key):
+                async with self._locks.of(key):
                     if not self._used_folders(key):
                         await self._unstage(self._drivers.get(key[0]), key[1])
             except (CsiError, RpcError) as error:
@@ -369,10 +369,6 @@ class CsiVolumes:
             token = await self._tokens.issue(pod, request.audience, seconds)
             tokens[request.audience] = {"token": token.text, "expirationTimestamp": format_time(token.expires)}
         return json.dumps(tokens)
-
-    def _lock(self, key: tuple[str, str]) -> asyncio.Lock:
-        """Returns the lock by which one pod at a time works on a volume."""
-        return self._locks.setdefault(key, asyncio.Lock())
 
 
 def _filesystem(answer: csi.NodeGetVolumeStatsResponse) -> Filesystem:
