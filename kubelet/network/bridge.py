@@ -10,6 +10,7 @@ from typing import Any
 
 from apimachinery.validation import IPNetwork
 from componentbase import logs
+from componentbase.host.links import OVERLAY, ethernet_address
 from componentbase.host.process import CommandError, run
 from componentbase.host.rtnetlink import LINKS, noticing_changes
 from kubelet.network.addresses import AddressPool, NoAddressLeft, gateway
@@ -19,8 +20,6 @@ from kubelet.network.plug import PlugError
 from kubelet.runtime.network import NetworkRequest
 
 DEFAULT_MTU = 1500
-OVERLAY = "mini-vxlan"
-"""The link over which netagent reaches nodes that are not neighbours: what goes there has to fit into its packets."""
 IPV6_SWITCH = "/proc/sys/net/ipv6/conf/all/disable_ipv6"
 
 log = logs.logger(__name__)
@@ -195,4 +194,4 @@ def _nodad(address: str) -> str:
 def _hardware(address: str) -> str:
     """Returns an Ethernet address made of an IPv4 address, which neighbours may go on to remember."""
     parsed = ip_address(address)
-    return f"address 0a:58:{parsed.packed.hex(':')} " if parsed.version == 4 else ""
+    return f"address {ethernet_address(parsed.packed)} " if parsed.version == 4 else ""

@@ -13,10 +13,9 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from apimachinery.validation import IPNetwork, is_cidr, parse_ip
+from componentbase.host.links import OVERLAY, ethernet_address
 from netagent.routes.plan import Place
 
-LINK = "mini-vxlan"
-"""The kubelet looks at its MTU, too."""
 PORT, VNI = 4789, 1
 OVERHEAD = {4: 50, 6: 70}
 """Bytes of each packet that the tunnel needs, by the IP version outside."""
@@ -33,7 +32,7 @@ class Overlay:
 
     def routes(self) -> dict[str, str]:
         """Returns network -> way, as `ip route` takes it."""
-        return {network: f"{ip_network(network)[0]} dev {LINK} onlink" for network in self.far}
+        return {network: f"{ip_network(network)[0]} dev {OVERLAY} onlink" for network in self.far}
 
     def neighbours(self) -> dict[str, str]:
         """Returns the other ends' inner addresses, and the Ethernet addresses that answer for them."""
@@ -74,38 +73,38 @@ def hardware(address: str) -> str:
     """Returns the Ethernet address of a tunnel's end, made of its node's address."""
     parsed = ip_address(address)
     last = parsed.packed if parsed.version == 4 else sha256(parsed.packed).digest()[:4]
-    return f"0a:58:{last.hex(':')}"
+    return ethernet_address(last)
 
 
 def link_lines(overlay: Overlay, links: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the lines for `ip -batch` that make this end; `links` is what `ip -json -details address` shows."""
     carrier = next((link for link in links if overlay.local in _addresses(link)), None)
     mtu = int(carrier["mtu"] if carrier else 1500) - OVERHEAD[ip_address(overlay.local).version]
-    current = next((link for link in links if link["ifname"] == LINK), None)
+    current = next((link for link in links if link["ifname"] == OVERLAY), None)
     lines = []
     if current is not None and not _is_that_of(current, overlay):
-        lines.append(f"link delete dev {LINK}")
+        lines.append(f"link delete dev {OVERLAY}")
         current = None
     if current is None:
         lines.append(
-            f"link add name {LINK} address {hardware(overlay.local)} type vxlan id {VNI} local {overlay.local} "
+            f"link add name {OVERLAY} address {hardware(overlay.local)} type vxlan id {VNI} local {overlay.local} "
             f"dstport {PORT} nolearning"
         )
     there = {f"{item['local']}/{item['prefixlen']}" for item in _info(current) if item.get("scope") == "global"}
-    lines += [f"address delete {address} dev {LINK}" for address in sorted(there - set(overlay.addresses))]
+    lines += [f"address delete {address} dev {OVERLAY}" for address in sorted(there - set(overlay.addresses))]
     for address in overlay.addresses:
         if address not in there:
-            lines.append(f"address add {address} dev {LINK}{' nodad' if ':' in address else ''}")
+            lines.append(f"address add {address} dev {OVERLAY}{' nodad' if ':' in address else ''}")
     if current is None or current["mtu"] != mtu or "UP" not in current.get("flags", ()):
-        lines.append(f"link set dev {LINK} mtu {mtu} up")
+        lines.append(f"link set dev {OVERLAY} mtu {mtu} up")
     return lines
 
 
 def neighbour_lines(current: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
     """Returns the lines for `ip -batch` that make the link's neighbours the wanted ones."""
-    lines = [f"neigh delete {address} dev {LINK}" for address in current if address not in wanted]
+    lines = [f"neigh delete {address} dev {OVERLAY}" for address in current if address not in wanted]
     return lines + [
-        f"neigh replace {address} lladdr {ethernet} dev {LINK} nud permanent"
+        f"neigh replace {address} lladdr {ethernet} dev {OVERLAY} nud permanent"
         for address, ethernet in wanted.items()
         if current.get(address) != ethernet
     ]
@@ -113,9 +112,9 @@ def neighbour_lines(current: Mapping[str, str], wanted: Mapping[str, str]) -> li
 
 def forwarding_lines(current: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
     """Returns the lines for `bridge -batch` that make the link's forwarding table the wanted one."""
-    lines = [f"fdb delete {ethernet} dev {LINK}" for ethernet in current if ethernet not in wanted]
+    lines = [f"fdb delete {ethernet} dev {OVERLAY}" for ethernet in current if ethernet not in wanted]
     return lines + [
-        f"fdb replace {ethernet} dev {LINK} dst {address} self permanent"
+        f"fdb replace {ethernet} dev {OVERLAY} dst {address} self permanent"
         for ethernet, address in wanted.items()
         if current.get(ethernet) != address
     ]

@@ -8,8 +8,9 @@ from ipaddress import ip_interface, ip_network
 from typing import Any
 
 from apimachinery.validation import IPNetwork
+from componentbase.host.links import OVERLAY
 from componentbase.host.process import run
-from netagent.routes.overlay import LINK, Overlay, forwarding_lines, link_lines, neighbour_lines
+from netagent.routes.overlay import Overlay, forwarding_lines, link_lines, neighbour_lines
 from netagent.routes.plan import route_lines
 
 PROTOCOL = 78
@@ -23,7 +24,7 @@ async def neighbourhoods() -> list[IPNetwork]:
         ip_interface(f"{item['local']}/{item['prefixlen']}").network
         for link in await _json("ip", "-json", "address", "show")
         for item in link.get("addr_info", ())
-        if link["ifname"] not in ("lo", LINK)
+        if link["ifname"] not in ("lo", OVERLAY)
     ]
     return [network for network in networks if not network.is_link_local]
 
@@ -39,18 +40,18 @@ async def set_overlay(overlay: Overlay | None) -> list[str]:
     """Makes this node's end of the overlay, or removes it; returns what has changed. Raises: CommandError."""
     links = await _json("ip", "-json", "-details", "address", "show")
     if overlay is None:
-        lines = [f"link delete dev {LINK}"] if any(link["ifname"] == LINK for link in links) else []
+        lines = [f"link delete dev {OVERLAY}"] if any(link["ifname"] == OVERLAY for link in links) else []
         await _batch("ip", lines)
         return lines
     changes = link_lines(overlay, links)
     await _batch("ip", changes)
     neighbours: dict[str, str] = {}
     for family in _FAMILIES:
-        shown = await _json("ip", "-json", family, "neigh", "show", "dev", LINK, "nud", "permanent")
+        shown = await _json("ip", "-json", family, "neigh", "show", "dev", OVERLAY, "nud", "permanent")
         neighbours |= {item["dst"]: item.get("lladdr", "") for item in shown}
     lines = neighbour_lines(neighbours, overlay.neighbours())
     await _batch("ip", lines)
-    table = await _json("bridge", "-json", "fdb", "show", "dev", LINK)
+    table = await _json("bridge", "-json", "fdb", "show", "dev", OVERLAY)
     current = {item["mac"]: item["dst"] for item in table if item.get("dst")}
     forwarding = forwarding_lines(current, overlay.forwarding())
     await _batch("bridge", forwarding)
@@ -78,7 +79,7 @@ async def _ours(metric: int) -> dict[str, str]:
 
 def _way(route: Mapping[str, Any]) -> str:
     gateway = str(route.get("gateway", ""))
-    return f"{gateway} dev {LINK} onlink" if route.get("dev") == LINK else gateway
+    return f"{gateway} dev {OVERLAY} onlink" if route.get("dev") == OVERLAY else gateway
 
 
 async def _batch(program: str, lines: Iterable[str]) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from netagent.routes.overlay import LINK, wanted_overlay
+from componentbase.host.links import OVERLAY
+from netagent.routes.overlay import wanted_overlay
 from netagent.routes.plan import Place
 from netagent.routes.table import remove_all, set_overlay, set_routes
 from tests.kits.machine.netns import Namespace, connect, unique
@@ -63,7 +64,7 @@ def test_pods_of_hosts_that_are_not_neighbours_reach_each_other(world: World) ->
         name, seen = one.ask_tcp(address, PORT)
         assert name == other.name
         assert seen.removeprefix("::ffff:").startswith(("10.244.0.0", "fd02:0:0:0::", "fd02::"))
-    assert "mtu 1450" in one.command("ip", "link", "show", "dev", LINK)
+    assert "mtu 1450" in one.command("ip", "link", "show", "dev", OVERLAY)
 
     # The other host gets another address: both ends follow.
     other.ip("addr", "add", "10.1.0.9/24", "dev", "eth0")
@@ -71,10 +72,10 @@ def test_pods_of_hosts_that_are_not_neighbours_reach_each_other(world: World) ->
     other.ip("addr", "replace", "10.1.0.9/24", "dev", "eth0")
     other.ip("route", "replace", "default", "via", "10.1.0.1")
     world.places["1"] = Place(world.places["1"].pod_cidrs, ("10.1.0.9",))
-    assert world.sync(1)[0] == f"link delete dev {LINK}"
+    assert world.sync(1)[0] == f"link delete dev {OVERLAY}"
     assert any("dst 10.1.0.9" in line for line in world.sync(0))
     assert one.ask_tcp("10.244.1.7", PORT)[0] == other.name
 
     one.run(asyncio.run, remove_all())
-    assert LINK not in one.command("ip", "link")
+    assert OVERLAY not in one.command("ip", "link")
     assert "10.244.1.0" not in one.command("ip", "route")

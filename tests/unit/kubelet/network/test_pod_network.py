@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from componentbase.host.links import OVERLAY
 from kubelet.network.addresses import AddressPool, NoAddressLeft, gateway
 from kubelet.network.attachment import Attachment
 from kubelet.network.bandwidth import EGRESS, INGRESS, BandwidthError, pod_bandwidth, shaper
-from kubelet.network.bridge import OVERLAY, Bridge, bridge_lines, cable_lines, inside_lines, pod_mtu
+from kubelet.network.bridge import Bridge, bridge_lines, cable_lines, inside_lines, pod_mtu
 from kubelet.network.plug import PlugError
 from kubelet.network.pod_network import PodNetwork
 from kubelet.runtime.configs import Bandwidth, PodRef, PortMapping
