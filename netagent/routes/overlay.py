@@ -14,7 +14,7 @@ from typing import Any
 
 from apimachinery.validation import IPNetwork, is_cidr, parse_ip
 from componentbase.host.links import OVERLAY, ethernet_address
-from netagent.routes.plan import Place
+from netagent.routes.plan import Place, change_lines
 
 PORT, VNI = 4789, 1
 OVERHEAD = {4: 50, 6: 70}
@@ -102,22 +102,22 @@ def link_lines(overlay: Overlay, links: Sequence[Mapping[str, Any]]) -> list[str
 
 def neighbour_lines(current: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
     """Returns the lines for `ip -batch` that make the link's neighbours the wanted ones."""
-    lines = [f"neigh delete {address} dev {OVERLAY}" for address in current if address not in wanted]
-    return lines + [
-        f"neigh replace {address} lladdr {ethernet} dev {OVERLAY} nud permanent"
-        for address, ethernet in wanted.items()
-        if current.get(address) != ethernet
-    ]
+    return change_lines(
+        current,
+        wanted,
+        lambda address: f"neigh delete {address} dev {OVERLAY}",
+        lambda address, ethernet: f"neigh replace {address} lladdr {ethernet} dev {OVERLAY} nud permanent",
+    )
 
 
 def forwarding_lines(current: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
     """Returns the lines for `bridge -batch` that make the link's forwarding table the wanted one."""
-    lines = [f"fdb delete {ethernet} dev {OVERLAY}" for ethernet in current if ethernet not in wanted]
-    return lines + [
-        f"fdb replace {ethernet} dev {OVERLAY} dst {address} self permanent"
-        for ethernet, address in wanted.items()
-        if current.get(ethernet) != address
-    ]
+    return change_lines(
+        current,
+        wanted,
+        lambda ethernet: f"fdb delete {ethernet} dev {OVERLAY}",
+        lambda ethernet, address: f"fdb replace {ethernet} dev {OVERLAY} dst {address} self permanent",
+    )
 
 
 def _is_that_of(link: Mapping[str, Any], overlay: Overlay) -> bool:

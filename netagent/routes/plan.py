@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -12,7 +12,7 @@ from kubeapi.core.node import Node, internal_addresses
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What of a node its routes depend on."""
+    """The part of a Node that decides which routes lead to it."""
 
     pod_cidrs: tuple[str, ...]
     addresses: tuple[str, ...]
@@ -43,7 +43,20 @@ def wanted_routes(nodes: Mapping[str, Place], own_name: str, neighbourhoods: Ite
 
 def route_lines(current: Mapping[str, str], wanted: Mapping[str, str], mark: str) -> list[str]:
     """Returns the lines for `ip -batch` that turn our routes, which bear the mark, into the wanted ones."""
-    lines = [f"route delete {network} {mark}" for network in current if network not in wanted]
-    return lines + [
-        f"route replace {network} via {way} {mark}" for network, way in wanted.items() if current.get(network) != way
-    ]
+    return change_lines(
+        current,
+        wanted,
+        lambda network: f"route delete {network} {mark}",
+        lambda network, way: f"route replace {network} via {way} {mark}",
+    )
+
+
+def change_lines(
+    current: Mapping[str, str],
+    wanted: Mapping[str, str],
+    delete: Callable[[str], str],
+    replace: Callable[[str, str], str],
+) -> list[str]:
+    """Returns the lines that turn a table of the kernel's into the wanted one: `delete` and `replace` write a line."""
+    lines = [delete(key) for key in current if key not in wanted]
+    return lines + [replace(key, value) for key, value in wanted.items() if current.get(key) != value]
