@@ -60,7 +60,7 @@ class Bridge:
 
     async def _follow_mtu(self, attachments: Iterable[Attachment]) -> None:
         """Raises: CommandError."""
-        links = json.loads(await self._run("ip", "-json", "address", "show")) if self._mtu else []
+        links = await self._links() if self._mtu else []
         mtu = pod_mtu(links, self._node_ips)
         if not self._mtu or mtu == self._mtu:
             return
@@ -68,8 +68,7 @@ class Bridge:
         self._mtu = mtu
         for attachment in attachments:
             try:
-                inside = f"--net={attachment.request.netns}"
-                await self._run("nsenter", inside, "ip", "link", "set", "dev", "eth0", "mtu", str(mtu))
+                await self._inside(attachment, "ip", "link", "set", "dev", "eth0", "mtu", str(mtu))
                 await self._batch([f"link set dev {cable(attachment.id)} mtu {mtu}"])
             except CommandError as error:  # it may just be ending
                 log.warning("a pod's packets keep their size", pod=attachment.request.pod.name, error=str(error))
@@ -90,10 +89,10 @@ class Bridge:
         try:
             mtu = await self._ready()
             await self._batch(cable_lines(self._name, attachment, mtu))
-            inside = f"--net={attachment.request.netns}"
             lines = inside_lines(attachment.addresses, self._pool.ranges)
             enable = f"echo 0 >{IPV6_SWITCH}; " if any(":" in item for item in attachment.addresses) else ""
-            await self._run("nsenter", inside, "sh", "-ec", f"{enable}exec ip -batch -", stdin="\n".join(lines) + "\n")
+            stdin = "\n".join(lines) + "\n"
+            await self._inside(attachment, "sh", "-ec", f"{enable}exec ip -batch -", stdin=stdin)
             await self._shape(attachment, mtu)
         except CommandError as error:
             self._mtu = 0  # somebody may have removed the bridge
@@ -106,8 +105,7 @@ class Bridge:
         if limits.ingress:
             await self._run("tc", "-batch", "-", stdin=shaper(cable(attachment.id), limits.ingress, mtu))
         if limits.egress:
-            line = shaper("eth0", limits.egress, mtu)
-            await self._run("nsenter", f"--net={attachment.request.netns}", "tc", "-batch", "-", stdin=line)
+            await self._inside(attachment, "tc", "-batch", "-", stdin=shaper("eth0", limits.egress, mtu))
 
     async def check(self, attachment: Attachment) -> None:
         try:
@@ -128,11 +126,20 @@ class Bridge:
         """Makes the bridge where it is missing, or has not the addresses that it should. Raises: CommandError."""
         async with self._lock:
             if not self._mtu:
-                links = json.loads(await self._run("ip", "-json", "address", "show"))
+                links = await self._links()
                 mtu = pod_mtu(links, self._node_ips)
                 await self._batch(bridge_lines(self._name, self._pool.ranges, mtu, links))
                 self._mtu = mtu
             return self._mtu
+
+    async def _links(self) -> list[dict[str, Any]]:
+        """Raises: CommandError."""
+        links: list[dict[str, Any]] = json.loads(await self._run("ip", "-json", "address", "show"))
+        return links
+
+    async def _inside(self, attachment: Attachment, *command: str, stdin: str = "") -> None:
+        """Runs a command in the pod's network. Raises: CommandError."""
+        await self._run("nsenter", f"--net={attachment.request.netns}", *command, stdin=stdin)
 
     async def _batch(self, lines: Iterable[str]) -> None:
         await self._run("ip", "-batch", "-", stdin="\n".join(lines) + "\n")
