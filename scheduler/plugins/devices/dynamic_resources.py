@@ -142,9 +142,10 @@ class DynamicResources(Plugin):
             attempt.refusals.pop(row, None)
             name, labels = self.table.names[row], self.table.labels[row]
             elsewhere = [claim for claim in attempt.claims if not _reaches(claim, name, labels)]
-            node = self._devices().of_node(name, labels)
+            placed: list[list[Placed]] | None = []
             try:
-                placed = allocate(attempt.needs, node, taken, attempt.patience) if attempt.needs else []
+                if attempt.needs:
+                    placed = allocate(attempt.needs, self._devices().of_node(name, labels), taken, attempt.patience)
             except NodeUnfit as error:
                 attempt.refusals[row] = str(error)
                 continue
