@@ -100,11 +100,9 @@ def _pipeline(options: Options, config: ClientConfig, rest: RestClient, cluster:
     documents = Documents(catalogue, subresources, version(), foreign)
     limits = InFlight(MAX_READS, MAX_READS, ANSWER_SECONDS)
     metrics = RequestMetrics(limits)
-    synced: Check = lambda: "" if cluster.synced else "nodes and pods are not known yet"  # noqa: E731
     live: dict[str, Check] = {"ping": lambda: ""}
-    web = make_web(
-        discovery, documents, metrics, {"healthz": live, "livez": live, "readyz": live | {"informer-sync": synced}}
-    )
+    ready = live | {"informer-sync": lambda: "" if cluster.synced else "nodes and pods are not known yet"}
+    web = make_web(discovery, documents, metrics, {"healthz": live, "livez": live, "readyz": ready})
     authenticator = Authenticator(
         {},
         sources=[

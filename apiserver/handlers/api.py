@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import partial
 from inspect import Parameter, signature
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from apimachinery.catalogue import CatalogueError
 from apiserver.auth.authentication.authenticator import Authenticator
@@ -30,6 +30,8 @@ QuickAnswer = Callable[[Request, Store[Any]], bytes]
 class AnyServices(Protocol):
     """A dataclass of the services that handlers may name."""
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
     @property
     def stores(self) -> Stores: ...
 
@@ -50,7 +52,7 @@ class Services:
 def bind(handler: Handler, store: Store[Any], services: AnyServices) -> Callable[[Request], Awaitable[Answer]]:
     """The handler with everything but the request. Raises: CatalogueError for a service that does not exist."""
     wanted = [item.name for item in signature(handler).parameters.values() if item.kind is Parameter.KEYWORD_ONLY]
-    if unknown := set(wanted) - {field.name for field in fields(services)}:  # type: ignore[arg-type]
+    if unknown := set(wanted) - {field.name for field in fields(services)}:
         raise CatalogueError(f"a handler of {store.resource} asks for services that do not exist: {sorted(unknown)}")
     return partial(handler, store=store, **{name: getattr(services, name) for name in wanted})
 
