@@ -10,6 +10,7 @@ Source: Kubernetes API concepts, "Kubernetes Protobuf encoding"; Protocol Buffer
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -41,8 +42,10 @@ _COMMON = {
     "MicroTime": {"seconds": "int64", "nanos": "int64"},
     "IntOrString": {"type": "int64", "intVal": "int64", "strVal": "string"},
     "RawExtension": {"raw": "bytes"},
+    "Strings": {"items": "string[]"},
+    **schemamessage.FIELDS,
 }
-"""Messages without a model -> their fields, numbered from 1."""
+"""Messages without a model -> their fields, numbered from 1, and their types: [] ends a list's, {} a map's."""
 
 
 class Malformed(Exception):
@@ -150,9 +153,11 @@ class _Messages:
         for name, fields in _COMMON.items():
             message = common.message_type.add(name=name)
             for number, (field, kind) in enumerate(fields.items(), 1):
-                _add_field(message, number, field, kind)
-        _add_field(common.message_type.add(name="Strings"), 1, "items", "string", repeated=True)
-        schemamessage.add_messages(common, _add_field)
+                inner = kind.removesuffix("[]").removesuffix("{}")
+                if kind.endswith("{}"):
+                    inner = _add_entry(message, name, number, inner)
+                safe = re.sub(r"\W", "_", field)  # JSON's names may hold more than protobuf's
+                _add_field(message, number, safe, inner, repeated=kind != inner)
         self._pool.Add(common)
 
     def parse(self, name: str, data: bytes) -> Any:
@@ -184,10 +189,7 @@ class _Messages:
                 continue
             type_name = self._type_name(field, file)
             if field.type.form == "map":
-                entry = message.nested_type.add(name=inner)
-                _add_field(entry, 1, "key", "string")
-                _add_field(entry, 2, "value", type_name)
-                type_name = f"{path}.{inner}"
+                type_name = _add_entry(message, path, field.number, type_name)
             _add_field(message, field.number, field.name, type_name, repeated=field.type.item is not None)
 
     def _type_name(self, field: NumberedField, file: Any) -> str:
@@ -217,6 +219,14 @@ def _file(name: str, *dependencies: str) -> Any:
     return FileDescriptorProto(
         name=name, package=_PACKAGE, syntax="editions", edition=EDITION_2023, dependency=dependencies
     )
+
+
+def _add_entry(message: Any, path: str, number: int, kind: str) -> str:
+    """Adds the message of a map's entries, with values of this type, and returns its name from the package on."""
+    entry = message.nested_type.add(name=f"Inner{number}")
+    _add_field(entry, 1, "key", "string")
+    _add_field(entry, 2, "value", kind)
+    return f"{path}.{entry.name}"
 
 
 def _add_field(message: Any, number: int, name: str, kind: str, *, repeated: bool = False) -> None:

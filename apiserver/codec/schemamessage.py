@@ -15,8 +15,7 @@ _OR_ARRAY, _OR_BOOL, _OR_STRINGS = "SchemaOrArray", "SchemaOrBool", "SchemaOrStr
 _EITHER: dict[str, Any] = {_OR_ARRAY: [], _OR_BOOL: False, _OR_STRINGS: []}
 """Messages for a schema or something else instead -> the value that an empty one stands for."""
 
-# A list's type ends with [], a map's with {}.
-_FIELDS: dict[str, dict[str, str]] = {
+FIELDS: dict[str, dict[str, str]] = {
     SCHEMA: {
         "id": _STRING,
         "$schema": _STRING,
@@ -76,22 +75,7 @@ _FIELDS: dict[str, dict[str, str]] = {
         "optionalOldSelf": _BOOL,
     },
 }
-"""Message -> its fields, by their names in JSON and numbered from 1, and their types."""
-
-
-def add_messages(file: Any, add_field: Callable[..., None]) -> None:
-    """Adds the messages to a file of descriptors. `add_field` takes a message, number, name and type, and whether the
-    field is `repeated`."""
-    for name, fields in _FIELDS.items():
-        message = file.message_type.add(name=name)
-        for number, kind in enumerate(fields.values(), 1):
-            inner = kind.removesuffix("[]").removesuffix("{}")
-            if kind.endswith("{}"):
-                entry = message.nested_type.add(name=f"Entry{number}")
-                add_field(entry, 1, "key", _STRING)
-                add_field(entry, 2, "value", inner)
-                inner = f"{name}.{entry.name}"
-            add_field(message, number, f"field{number}", inner, repeated=kind.endswith(("[]", "{}")))
+"""Message -> its fields, by their names in JSON and numbered from 1, and their types: [] ends a list's, {} a map's."""
 
 
 def to_document(message: Any, read_json: Callable[[bytes], Any]) -> Any:
@@ -99,11 +83,11 @@ def to_document(message: Any, read_json: Callable[[bytes], Any]) -> Any:
     name = message.DESCRIPTOR.name
     if name == "RawExtension":
         return read_json(message.raw)
-    names = list(_FIELDS[name])
+    names = list(FIELDS[name])
     document: dict[str, Any] = {}
     for descriptor, value in message.ListFields():
         field = names[descriptor.number - 1]
-        kind = _FIELDS[name][field]
+        kind = FIELDS[name][field]
         if kind.endswith("{}"):
             document[field] = {entry.key: _plain(entry.value, read_json) for entry in value}
         elif kind.endswith("[]"):
