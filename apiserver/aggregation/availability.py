@@ -125,7 +125,7 @@ class AvailabilityChecker:
                 watched.state, watched.due = state, 0.0
 
     def _state(self, remote: Remote) -> object:
-        """Returns what a check depends on, but for the answer. A condition that was written is no part of it."""
+        """Returns what makes a new check due when it changes: the Service behind it, its labels and annotations."""
         service, meta = remote.service.spec.service, remote.service.metadata
         assert service is not None
         behind = self._aggregator.locator.state(service.namespace or "", service.name or "")

@@ -46,7 +46,7 @@ class ParamRef(Model, protobuf="name namespace selector* parameterNotFoundAction
     selector: LabelSelector | None = None
     """The labels of the objects. The policy is evaluated with each of them."""
     parameterNotFoundAction: str | None = None
-    """What happens if there is no such object: `Allow` ignores the binding, `Deny` makes the policy fail."""
+    """What happens if no object is found. Allow: the binding is ignored. Deny: the policy's failurePolicy decides."""
 
 
 class Variable(Model, protobuf="name expression"):

@@ -168,7 +168,7 @@ def _controller_manager(layout: Layout, state: ClusterState, programs: Programs)
 
 
 def _node_ranges(state: ClusterState) -> tuple[str, ...]:
-    """Returns the flags by which nodes are given their parts of the pod networks; none where there are no networks."""
+    """Returns the flags that make the controller manager give each node a part of the pod networks."""
     if not state.has_networks:
         return ()
     networks = ",".join(each.pod_network for each in state.cluster_networks)

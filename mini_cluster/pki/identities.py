@@ -55,7 +55,7 @@ def node_certificates(node: str, hosts: tuple[str, ...]) -> list[Certificate]:
 
 
 def node_routes_certificate() -> Certificate:
-    """Returns that of the agent which keeps the routes of a host that is no node."""
+    """Returns the netagent's certificate on the control plane's host, which is no node but needs routes to pods."""
     return Certificate(NODE_ROUTES, "system:kube-proxy")  # which may watch Nodes
 
 

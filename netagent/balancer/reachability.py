@@ -1,4 +1,4 @@
-"""Asks other nodes each second whether they are there: that tells sooner than the API does."""
+"""Asks other nodes each second whether they are there. A lost node is noticed sooner than from its Node object."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Reachability:
         self._clock, self._on_change, self._answers = clock, on_change, answers or is_there
         self._watched: Mapping[str, str] = {}
         self._misses: dict[str, int] = {}
-        """Of each node that has answered, since its last answer."""
+        """By node, how many questions had no answer since its last one. Holds only nodes that have answered once."""
         self._any_watched = asyncio.Event()
 
     @property

@@ -47,7 +47,7 @@ class ResourceClaimStrategy(Strategy[ResourceClaim]):
         return errors
 
     def prepare_status_update(self, obj: ResourceClaim, old: ResourceClaim) -> None:
-        """Forgets the state of devices that are no longer allocated."""
+        """Removes from `status.devices` the devices that this update takes out of the allocation."""
         gone = allocated_devices(old.status) - allocated_devices(obj.status)
         devices = [device for device in obj.status.devices or () if device.id not in gone]
         obj.status.devices = devices or None

@@ -39,7 +39,7 @@ class DeviceKind:
         return answer
 
     def attribute(self, name: str) -> object:
-        """Returns the value of the attribute of this full name with its type, None where there is no such attribute."""
+        """Returns the value and type of the attribute `name`, a domain and a short name; None if there is none."""
         attributes = self._device.attributes or {}
         found = attributes.get(name)
         if found is None:
